@@ -1,0 +1,89 @@
+"""What all combinators share: naming children, and handing each its own key, parameters, state and place in errors."""
+
+import zlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnn import expect
+from fnn.layer import Layer, Params, State
+
+
+def name_children(
+    combinator: str, positional: tuple[Layer, ...], named: Mapping[str, Layer], options: str = ""
+) -> dict[str, Layer]:
+    """Names the layers given to a combinator: by kind and count where given by position (`conv1`, `conv2`, `dense1`).
+
+    Counting by kind keeps the other names, and with them the other layers' initial values, when a layer of another
+    kind is put in between.
+
+    Raises:
+      TypeError: if something is no layer.
+      ValueError: if there are no layers, or two of one name, or a name holds a slash.
+
+    """
+    children: dict[str, Layer] = {}
+    counts: dict[str, int] = {}
+    for place, layer in enumerate(positional):
+        _check_is_layer(combinator, f"argument {place + 1}", layer)
+        counts[layer.name] = counts.get(layer.name, 0) + 1
+        children[f"{layer.name}{counts[layer.name]}"] = layer
+    for name, layer in named.items():
+        _check_is_layer(combinator, f"{name!r}{options}", layer)
+        if name in children:
+            raise ValueError(f"{combinator} got two layers named {name!r}: one by position and one by keyword.")
+        children[name] = layer
+    if not children:
+        raise ValueError(f"{combinator} expects at least one layer.")
+    for name in children:
+        if not name or "/" in name:
+            raise ValueError(f"{combinator} cannot name a layer {name!r}: a name is not empty and holds no '/'.")
+    return children
+
+
+def _check_is_layer(combinator: str, what: str, layer: Any) -> None:
+    if isinstance(layer, Layer):
+        return
+    hint = ""
+    if callable(layer):
+        called = getattr(layer, "__name__", type(layer).__name__)
+        hint = (
+            f" If it makes a layer, call it: {called}(…). If it is a function of an array: fnn.elementwise({called})."
+        )
+    raise TypeError(f"{combinator} expects a Layer as {what}, got {layer!r}.{hint}")
+
+
+def named_key(key: jax.Array, name: str) -> jax.Array:
+    """Derives a key from a name, so that a child's key depends on no other child."""
+    return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
+
+
+def init_child(name: str, layer: Layer, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
+    """Returns a child's parameters, its state, and the shape and dtype of what it makes of `x`."""
+    with expect.located(name, x):
+        params, state = layer.init(named_key(key, name), x)
+        y, _ = jax.eval_shape(partial(layer.apply, train=False), params, state, x)
+        return params, state, y
+
+
+def apply_child(
+    name: str, layer: Layer, params: Params, state: State, x: Any, *, train: bool, key: jax.Array | None
+) -> tuple[Any, State]:
+    """Applies the child `name` with its own entries of its parent's `params` and `state`."""
+    with expect.located(name, x):
+        own = None if key is None else named_key(key, name)
+        return layer.apply(params.get(name, {}), state.get(name, {}), x, train=train, key=own)
+
+
+def check_trees(combinator: str, children: Mapping[str, Layer], params: Params, state: State) -> None:
+    """Raises `ValueError` if `params` or `state` cannot be this combinator's."""
+    expect.children(params, combinator, "parameters", children)
+    expect.children(state, combinator, "state", children)
+
+
+def without_empty(tree: dict[str, Any]) -> dict[str, Any]:
+    """Drops the entries of children that have nothing: a layer without parameters contributes no entry."""
+    return {name: value for name, value in tree.items() if value != {}}

@@ -1,0 +1,136 @@
+"""Losses: pure functions that give one number an example, computed in at least float32. Take `.mean()` to train.
+
+Labels are class numbers, or one row of probabilities an example (one-hot labels, soft labels). A class number that
+does not exist gives NaN, never a silent value.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.ops import widen
+
+
+def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """`−Σ_j p_j log softmax(logits)_j`: the surprise at the right class.
+
+    Args:
+      logits: `(…, classes)`, unnormalized.
+      labels: `(…)` class numbers, or `(…, classes)` probabilities.
+
+    Returns:
+      `(…)`, one loss an example.
+
+    Raises:
+      ValueError: if the shapes do not fit.
+
+    """
+    log_p = jax.nn.log_softmax(widen(jnp.asarray(logits)), axis=-1)
+    target, exists = _targets(log_p, labels, "softmax_cross_entropy")
+    # Where the target is 0 the term is 0, also where log p is −inf.
+    loss = -jnp.sum(jnp.where(target == 0, 0, target * log_p), axis=-1)
+    return jnp.where(exists, loss, jnp.nan)
+
+
+def multiclass_hinge(scores: jax.Array, labels: jax.Array, margin: float = 1.0) -> jax.Array:
+    """`Σ_{j≠y} max(0, s_j − s_y + margin)`: the multiclass SVM loss (Weston & Watkins 1999).
+
+    It sums over the wrong classes; `optax.losses.multiclass_hinge_loss` takes their maximum (Crammer & Singer 2001).
+
+    Args:
+      scores: `(…, classes)`.
+      labels: `(…)` class numbers, or `(…, classes)` one-hot.
+      margin: by how much the right class must win.
+
+    Returns:
+      `(…)`, one loss an example.
+
+    Raises:
+      ValueError: if the shapes do not fit.
+
+    """
+    scores = widen(jnp.asarray(scores))
+    target, exists = _targets(scores, labels, "multiclass_hinge")
+    right = jnp.sum(target * scores, axis=-1, keepdims=True)
+    loss = jnp.sum((1 - target) * jax.nn.relu(scores - right + margin), axis=-1)
+    return jnp.where(exists, loss, jnp.nan)
+
+
+def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """`−Σ_j d_j log y_j + (1 − d_j) log(1 − y_j)` with `y = sigmoid(logits)`: each class a yes or no of its own.
+
+    Args:
+      logits: `(…, classes)`, before the sigmoid, from which the loss is finite however sure the network is.
+      labels: `(…, classes)`, each in [0, 1].
+
+    Returns:
+      `(…)`, one loss an example.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    """
+    logits = widen(jnp.asarray(logits))
+    labels = _same_shape(logits, labels, "binary_cross_entropy")
+    return jnp.sum(jax.nn.softplus(logits) - labels * logits, axis=-1)
+
+
+def squared_error(predictions: jax.Array, targets: jax.Array, *, half: bool = False) -> jax.Array:
+    """`Σ_j (y_j − t_j)²`, or half of it, whose gradient is `y − t`.
+
+    Args:
+      predictions: `(…, features)`.
+      targets: the same shape; nothing is broadcast.
+      half: whether to return `½ Σ_j (y_j − t_j)²`.
+
+    Returns:
+      `(…)`, one loss an example.
+
+    Raises:
+      ValueError: if the shapes differ.
+
+    """
+    predictions = widen(jnp.asarray(predictions))
+    total = jnp.sum(jnp.square(predictions - _same_shape(predictions, targets, "squared_error")), axis=-1)
+    return total / 2 if half else total
+
+
+def l2(params: Any, strength: float = 1.0) -> jax.Array:
+    """`strength · Σ W²` over all kernels in a tree of parameters; biases and scales are not counted."""
+    kernels = [
+        leaf
+        for leaf, is_kernel in zip(jax.tree.leaves(params), jax.tree.leaves(kernels_of(params)), strict=True)
+        if is_kernel
+    ]
+    return strength * sum((jnp.sum(jnp.square(widen(kernel))) for kernel in kernels), start=jnp.float32(0))
+
+
+def kernels_of(params: Any) -> Any:
+    """Says of each leaf of a tree of parameters whether it is a kernel: what L2 and weight decay are taken of."""
+    return jax.tree.map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel" if path else False, params)
+
+
+def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.Array]:
+    """Returns labels as rows of probabilities, and whether each example's class exists."""
+    labels = jnp.asarray(labels)
+    classes = logits.shape[-1:]
+    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
+        labels = labels.astype(jnp.int32)  # a uint8 could not count to 256 classes
+        numbers = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+        return (labels[..., None] == numbers).astype(logits.dtype), (labels >= 0) & (labels < classes[0])
+    if labels.shape == logits.shape:
+        return labels.astype(logits.dtype), jnp.ones(labels.shape[:-1], bool)
+    raise ValueError(
+        f"{loss} expects integer labels of shape {logits.shape[:-1]} or probabilities of shape {logits.shape} for "
+        f"logits of shape {logits.shape}, got {labels.dtype} labels of shape {labels.shape}."
+    )
+
+
+def _same_shape(logits: jax.Array, labels: Any, loss: str) -> jax.Array:
+    labels = jnp.asarray(labels)
+    if labels.shape != logits.shape or logits.ndim == 0:
+        raise ValueError(
+            f"{loss} expects both arguments of one shape (…, features), got {logits.shape} and {labels.shape}."
+        )
+    return labels.astype(logits.dtype)

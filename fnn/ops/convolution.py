@@ -1,0 +1,70 @@
+"""Convolution over channels-last arrays, as the field means it: the kernel is not flipped (cross-correlation)."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+_LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NHWDC", "HWDIO", "NHWDC")}
+
+
+def convolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> jax.Array:
+    """Slides a kernel over the spatial axes of `x`.
+
+    Args:
+      x: `(batch, *spatial, channels)` with 1, 2 or 3 spatial axes.
+      kernel: `(*window, channels / groups, features)`.
+      strides: steps between windows, one for each spatial axis.
+      padding: zeros (low, high) around each spatial axis.
+      dilation: steps between the pixels that one window reads.
+      groups: into how many independent groups channels and features are split.
+
+    Returns:
+      `(batch, *places, features)`.
+
+    """
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        rhs_dilation=dilation,
+        dimension_numbers=_LAYOUTS[len(strides)],
+        feature_group_count=groups,
+    )
+
+
+def convolve_transposed(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> jax.Array:
+    """Spreads each pixel of `x` over a window: the gradient of `convolve` with respect to its input.
+
+    The arguments are `convolve`'s; `padding` is what is cut from the result, and a negative number adds zeros. The
+    output is `(size − 1)·stride + window − low − high` long on each axis.
+    """
+    axes = tuple(range(len(strides)))
+    window = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)]
+    # An explicit pad between the pixels and not lhs_dilation, whose gradient is slow on GPUs (jax issue 31662).
+    spread = [
+        (w - 1 - low, w - 1 - high, stride - 1) for w, (low, high), stride in zip(window, padding, strides, strict=True)
+    ]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
+    ones = [1] * len(axes)
+    no_padding = [(0, 0)] * len(axes)
+    flipped = jnp.flip(kernel, axes)
+    return convolve(x, flipped, strides=ones, padding=no_padding, dilation=dilation, groups=groups)
