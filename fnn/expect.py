@@ -31,7 +31,6 @@ def array(x: Any, layer: str, axes: str = "", ranks: Collection[int] = (), hint:
     Raises:
       ValueError: if `x` is no array, or has another rank.
       TypeError: if its numbers are not floating-point.
-
     """
     words = f"x of shape {axes}" if axes else "one array x"
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
@@ -51,14 +50,11 @@ def entries(tree: Any, layer: str, kind: str = "parameters", /, **shapes: tuple[
 
     Raises:
       ValueError: if an entry is missing, left over, or of another shape than expected.
-
     """
-    found = tree if isinstance(tree, Mapping) else {None: tree}
+    found: Mapping[str, Any] = tree if isinstance(tree, Mapping) else {"": tree}
     if found.keys() == shapes.keys() and all(jnp.shape(found[name]) == shape for name, shape in shapes.items()):
         return tuple(found[name] for name in shapes)
-    got = ", ".join(f"{name} {describe(value)}" for name, value in found.items()) or "none"
-    if None in found:
-        got = describe(tree)
+    got = ", ".join(f"{name} {describe(value)}".strip() for name, value in found.items()) or "none"
     if not shapes:
         raise ValueError(f"{layer} has no {kind}, got {got}. The {kind} seem to belong to another network.")
     expected = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -73,7 +69,6 @@ def children(tree: Any, combinator: str, kind: str, names: Collection[str]) -> N
 
     Raises:
       ValueError: if it is no dict, or has an entry that belongs to no child.
-
     """
     if not isinstance(tree, Mapping):
         raise ValueError(f"{combinator} expects {kind} as a dict keyed by layer name, got {describe(tree)}.")

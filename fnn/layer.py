@@ -64,7 +64,6 @@ def stateless(init: Callable[[jax.Array, Any], Params], apply: Callable[[Params,
       ...     def apply(params, x):
       ...         return x * params["scale"].astype(x.dtype)
       ...     return stateless(init, apply, name="scale")
-
     """
 
     def init_without_state(key: jax.Array, x: Any, /) -> tuple[Params, State]:
@@ -87,7 +86,6 @@ def parameterless(check: Callable[[Any], jax.Array], function: Callable[[jax.Arr
       check: returns its argument as an array that `function` takes, or raises; also called by init.
       function: `x -> y`.
       name: what a combinator calls the layer.
-
     """
 
     def init(key: jax.Array, x: Any) -> Params:
@@ -111,7 +109,6 @@ def elementwise(function: Callable[[jax.Array], jax.Array], name: str | None = N
 
     Raises:
       ValueError: when applied, if `function` changes the shape or the dtype.
-
     """
     given = getattr(function, "__name__", "")
     title = name or (given if given.isidentifier() else "elementwise")

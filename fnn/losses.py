@@ -24,7 +24,6 @@ def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if the shapes do not fit.
-
     """
     log_p = jax.nn.log_softmax(widen(jnp.asarray(logits)), axis=-1)
     target, exists = _targets(log_p, labels, "softmax_cross_entropy")
@@ -48,7 +47,6 @@ def multiclass_hinge(scores: jax.Array, labels: jax.Array, margin: float = 1.0) 
 
     Raises:
       ValueError: if the shapes do not fit.
-
     """
     scores = widen(jnp.asarray(scores))
     target, exists = _targets(scores, labels, "multiclass_hinge")
@@ -69,7 +67,6 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if the shapes differ.
-
     """
     logits = widen(jnp.asarray(logits))
     labels = _same_shape(logits, labels, "binary_cross_entropy")
@@ -89,7 +86,6 @@ def squared_error(predictions: jax.Array, targets: jax.Array, *, half: bool = Fa
 
     Raises:
       ValueError: if the shapes differ.
-
     """
     predictions = widen(jnp.asarray(predictions))
     total = jnp.sum(jnp.square(predictions - _same_shape(predictions, targets, "squared_error")), axis=-1)

@@ -23,7 +23,6 @@ def name_children(
     Raises:
       TypeError: if something is no layer.
       ValueError: if there are no layers, or two of one name, or a name holds a slash.
-
     """
     children: dict[str, Layer] = {}
     counts: dict[str, int] = {}

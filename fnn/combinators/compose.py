@@ -24,7 +24,6 @@ def serial(*layers: Layer, **named: Layer) -> Layer:
       >>> net = serial(conv1=Conv(6, 5), act=Relu, flat=Flatten, head=Dense(10))
       >>> params, state = net.init(key, images)
       >>> logits, state = net.apply(params, state, images, train=False)
-
     """
     children = name_children("serial", layers, named)
 
@@ -51,7 +50,6 @@ def parallel(*layers: Layer, **named: Layer) -> Layer:
 
     Raises:
       ValueError: when applied, if `x` is no tuple or list with one entry a layer.
-
     """
     children = name_children("parallel", layers, named)
 
@@ -93,7 +91,6 @@ def branch(*layers: Layer, join: Join = "concatenate", **named: Layer) -> Layer:
 
     Raises:
       ValueError: when initialized or applied, if the outputs' shapes do not fit the join.
-
     """
     children = name_children("branch", layers, named, options=" (its own option is join=)")
     if not callable(join) and join not in ("concatenate", "sum"):
@@ -133,7 +130,6 @@ def residual(body: Layer, shortcut: Layer = Identity) -> Layer:
 
     Raises:
       ValueError: when initialized or applied, if the two shapes differ; nothing is broadcast.
-
     """
     children = name_children("residual", (), {"body": body, "shortcut": shortcut})
     hint = " Give residual a shortcut that projects, e.g. residual(body, shortcut=Conv(features, 1, strides=…))."

@@ -47,7 +47,6 @@ def graph(
       >>> siamese = graph(
       ...     {"a": ("encode", "left"), "b": ("encode", "right"), "y": (jnp.subtract, "a", "b")},
       ...     inputs=("left", "right"), encode=Dense(8))
-
     """
     input_names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
     order = _sort(_parse(wires, layers, input_names), input_names)

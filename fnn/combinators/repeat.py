@@ -25,7 +25,6 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
     Raises:
       ValueError: if `times` is below 1; when initialized or applied, if the block changes the shape or dtype of its
         input, or the parameters are not stacked `times` high.
-
     """
     if times < 1:
         raise ValueError(f"repeat expects times of at least 1, got {times}.")

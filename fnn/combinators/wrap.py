@@ -20,7 +20,6 @@ def remat(layer: Layer, policy: Callable[..., bool] | None = None) -> Layer:
       policy: which intermediate values to keep all the same, one of `jax.checkpoint_policies`; none by default.
 
     Reference: Chen et al. 2016, arXiv 1604.06174.
-
     """
 
     def apply(
@@ -56,7 +55,6 @@ def mixed_precision(layer: Layer, dtype: DTypeLike = jnp.bfloat16) -> Layer:
 
     Raises:
       ValueError: if `dtype` is no floating-point type.
-
     """
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"mixed_precision expects a floating-point dtype, got {dtype!r}.")

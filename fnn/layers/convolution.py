@@ -48,7 +48,6 @@ def Conv(
     Raises:
       ValueError: if an argument is out of range; when initialized or applied, if `x` has the wrong rank, its channels
         are no multiple of `groups`, or the kernel is larger than the padded input.
-
     """
     frame = window("Conv", kernel, "kernel", strides, padding, dilation)
     initializers = {"kernel": kernel_init, "bias": bias_init} if bias else {"kernel": kernel_init}
@@ -89,7 +88,6 @@ def ConvTranspose(
         are no multiple of `groups`, or the padding cuts all of the output.
 
     Reference: Zeiler et al. 2010, "Deconvolutional networks"; Dumoulin & Visin 2016, arXiv 1603.07285, section 4.
-
     """
     frame = window("ConvTranspose", kernel, "kernel", strides, padding, dilation, lowest=-np.inf)
     initializers = {"kernel": kernel_init, "bias": bias_init} if bias else {"kernel": kernel_init}

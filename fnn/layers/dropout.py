@@ -23,7 +23,6 @@ def Dropout(rate: float = 0.5) -> Layer:
       ValueError: if `rate` is out of range; when applied in training without a key.
 
     Reference: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", section 10.
-
     """
     rate = arguments.fraction(rate, "Dropout", "rate")
 

@@ -35,7 +35,6 @@ def resolve_initializer(initializer: Initializer, layer: str) -> InitializerFn:
 
     Raises:
       ValueError: if no initializer has that name.
-
     """
     if callable(initializer):
         return initializer

@@ -28,7 +28,6 @@ def Dense(
     Raises:
       ValueError: if `features` is not positive or an initializer is unknown; when initialized or applied, if `x` or
         the parameters have the wrong shape.
-
     """
     features = arguments.positive(features, "Dense", "features")
     initializers = {"kernel": resolve_initializer(kernel_init, "Dense")}
@@ -67,7 +66,6 @@ def Maxout(
       ValueError: as `Dense`.
 
     Reference: Goodfellow et al. 2013, arXiv 1302.4389.
-
     """
     features = arguments.positive(features, "Maxout", "features")
     pieces = arguments.positive(pieces, "Maxout", "pieces")
@@ -106,7 +104,6 @@ def RadialBasis(features: int, sigma: float = 1.0, *, center_init: Initializer =
       ValueError: if `sigma` is not positive; else as `Dense`.
 
     Reference: Broomhead & Lowe 1988, "Multivariable functional interpolation and adaptive networks".
-
     """
     features = arguments.positive(features, "RadialBasis", "features")
     if not sigma > 0:

@@ -30,7 +30,6 @@ def BatchNorm(*, momentum: float = 0.9, epsilon: float = 1e-5, scale: bool = Tru
         one value for each channel, which has no variance.
 
     Reference: Ioffe & Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
-
     """
     momentum = arguments.fraction(momentum, "BatchNorm", "momentum")
 
@@ -80,7 +79,6 @@ def LayerNorm(*, epsilon: float = 1e-5, scale: bool = True, bias: bool = True) -
       ValueError: when applied, if `x` is a scalar or the parameters have the wrong shape.
 
     Reference: Ba et al. 2016, arXiv 1607.06450, eq. 3.
-
     """
 
     def check(x: Any) -> jax.Array:
@@ -113,7 +111,6 @@ def GroupNorm(groups: int = 32, *, epsilon: float = 1e-5, scale: bool = True, bi
       ValueError: if `groups` is not positive; when initialized or applied, if the channels are no multiple of it.
 
     Reference: Wu & He 2018, arXiv 1803.08494.
-
     """
     groups = arguments.positive(groups, "GroupNorm", "groups")
 

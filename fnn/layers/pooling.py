@@ -26,7 +26,6 @@ def MaxPool(window: PerAxis, *, strides: PerAxis | None = None, padding: ops.Pad
     Raises:
       ValueError: if an argument is out of range, or a window would hold nothing but padding; when initialized or
         applied, if `x` has the wrong rank or the window is larger than the padded input.
-
     """
     return _pool(
         "MaxPool", "max_pool", window, strides, padding, lambda x, at: ops.max_pool(x, at.size, at.strides, at.padding)
@@ -53,7 +52,6 @@ def AvgPool(
       padding: see `MaxPool`.
       count_padding: whether padding counts as zeros to be averaged. By default it does not: a window at the border
         averages the pixels that are there. PyTorch's `AvgPool2d` counts it by default.
-
     """
 
     def reduce(x: jax.Array, at: Placed) -> jax.Array:
@@ -73,7 +71,6 @@ def Subsample(stride: PerAxis = 2) -> Layer:
 
     Raises:
       ValueError: if `stride` is not positive; when initialized or applied, if `x` has the wrong rank.
-
     """
     frame = sliding("Subsample", 1, "window", stride, "VALID")
 

@@ -44,7 +44,7 @@ class Window(NamedTuple):
         """Returns `x` as an array with as many spatial axes as the window's arguments speak of."""
         ranks = self._ranks()
         any_rank = len(ranks) > 1
-        axes = _AXES[2 if any_rank else ranks[0]]
+        axes = _AXES[2 if any_rank else min(ranks)]
         return expect.array(x, self.layer, axes, [n + 2 for n in ranks], RANK_HINT if any_rank else "")
 
     def place(self, sizes: Sequence[int]) -> Placed:
@@ -62,7 +62,6 @@ class Window(NamedTuple):
 
         Raises:
           ValueError: if it does not fit even once.
-
         """
         placed = self.place(sizes)
         for size, extent, (low, high) in zip(sizes, placed.extent, placed.padding, strict=True):
@@ -88,7 +87,6 @@ def window(
 
     Raises:
       ValueError: if one is out of range, or two are for different numbers of spatial axes.
-
     """
     made = Window(
         layer,

@@ -16,7 +16,6 @@ def convnet(classes: int = 10, *, filters: int = 10, dropout: float = 0.0) -> La
       dropout: the fraction of the last features that training drops.
 
     Reference: Stanford CS231n, lecture "Convolutional neural networks", its example architecture.
-
     """
 
     def block() -> Layer:

@@ -27,7 +27,6 @@ def lenet5(
       activation: `Tanh` as in the original, or `Relu`.
       pool: 2×2 average pooling as in the original by default, or `MaxPool(2)`.
       dropout: the fraction of each hidden dense layer's units that training drops.
-
     """
     pool = AvgPool(2) if pool is None else pool
     features = serial(

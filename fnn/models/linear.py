@@ -79,7 +79,6 @@ def fit_perceptron(
 
     Raises:
       ValueError: if `x` and `targets` differ in number, or a target is neither 0 nor 1.
-
     """
     with_bias = prepend_one(jnp.asarray(x))
     wanted = jnp.asarray(targets).reshape(len(targets), -1).astype(with_bias.dtype)

@@ -26,7 +26,6 @@ def mlp(
       dropout: the fraction of each hidden layer's units that training drops.
       bias: whether the dense layers have biases.
       kernel_init: of the dense layers' kernels; see `Dense`.
-
     """
     layers: dict[str, Layer] = {"flatten": Flatten}
     for i, width in enumerate(widths, start=1):

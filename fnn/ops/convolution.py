@@ -30,7 +30,6 @@ def convolve(
 
     Returns:
       `(batch, *places, features)`.
-
     """
     return lax.conv_general_dilated(
         x,

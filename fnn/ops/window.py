@@ -21,7 +21,6 @@ def explicit_padding(
       sizes: the input's spatial sizes.
       extent: how many pixels the window covers, dilation included.
       strides: the steps between windows.
-
     """
     if isinstance(padding, str):
         pairs = lax.padtype_to_pads(sizes, extent, strides, padding)

@@ -1,0 +1,15 @@
+"""Every test runs under JAX's strict rules: no silent promotion of dtypes or ranks."""
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiled programs are kept between runs of the tests only within one process: nothing depends on an earlier run.
+jax.config.update("jax_enable_compilation_cache", False)
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A random key."""
+    return jax.random.key(0)
