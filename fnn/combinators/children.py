@@ -1,14 +1,13 @@
 """What all combinators share: naming children, and handing each its own key, parameters, state and place in errors."""
 
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
 from fnn import expect
+from fnn.keys import named_key
 from fnn.layer import Layer, Params, State
 
 
@@ -53,11 +52,6 @@ def _check_is_layer(combinator: str, what: str, layer: Any) -> None:
             f" If it makes a layer, call it: {called}(…). If it is a function of an array: fnn.elementwise({called})."
         )
     raise TypeError(f"{combinator} expects a Layer as {what}, got {layer!r}.{hint}")
-
-
-def named_key(key: jax.Array, name: str) -> jax.Array:
-    """Derives a key from a name, so that a child's key depends on no other child."""
-    return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
 
 
 def init_child(name: str, layer: Layer, key: jax.Array, x: Any) -> tuple[Params, State, Any]:

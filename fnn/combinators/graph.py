@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 
 from fnn import expect
-from fnn.combinators.children import apply_child, check_trees, init_child, name_children, named_key, without_empty
+from fnn.combinators.children import apply_child, check_trees, init_child, name_children, without_empty
+from fnn.keys import named_key
 from fnn.layer import Layer, Params, State
 
 

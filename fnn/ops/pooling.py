@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 
@@ -11,14 +11,15 @@ def max_pool(
     x: jax.Array, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
 ) -> jax.Array:
     """Returns the largest value under each window of `x`, `(batch, *spatial, channels)`. Padding never wins."""
-    return lax.reduce_window(x, jnp.array(-jnp.inf, x.dtype), lax.max, *_whole(window, strides, padding))
+    # The initial value is a NumPy number: JAX differentiates only reductions whose initial value it can read.
+    return lax.reduce_window(x, np.array(-np.inf, x.dtype), lax.max, *_whole(window, strides, padding))
 
 
 def sum_pool(
     x: jax.Array, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
 ) -> jax.Array:
     """Returns the sum of the values under each window of `x`, `(batch, *spatial, channels)`."""
-    return lax.reduce_window(x, jnp.array(0, x.dtype), lax.add, *_whole(window, strides, padding))
+    return lax.reduce_window(x, np.array(0, x.dtype), lax.add, *_whole(window, strides, padding))
 
 
 def _whole(

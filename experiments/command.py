@@ -1,0 +1,41 @@
+"""How every experiment starts: flags are parsed and refused in one line, and errors of use are no tracebacks."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+
+class FlagError(ValueError):
+    """A flag, or a combination of flags, that cannot be run; the message says what is possible."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs an experiment's `main` with parsed flags.
+
+    A wrong flag prints one line on the standard error and ends the process with status 2.
+    """
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        try:
+            rest = flags.FLAGS(argv)
+        except flags.Error as error:
+            _refuse(error)
+        if len(rest) > 1:
+            _refuse(f"unexpected argument {rest[1]!r}; flags are written --name=value")
+        return rest
+
+    def checked(_: Sequence[str]) -> None:
+        try:
+            main()
+        except FlagError as error:
+            _refuse(error)
+
+    # absl handles --help itself, while it parses.
+    app.run(checked, flags_parser=parse)
+
+
+def _refuse(reason: object) -> None:
+    line = " ".join(str(reason).split())
+    print(f"{line} (--help lists all flags)", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,54 @@
+"""One function for all data sets."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fnn.data.digits import load_digits
+from fnn.data.split import Split
+
+SOURCES: dict[str, Callable[[], Split]] = {"digits": load_digits}
+"""The data sets that are there without a download, whole."""
+
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+"""How a set that comes whole is cut, in this order."""
+
+
+def load(name: str, split: str, *, seed: int = 0) -> Split:
+    """Loads one split of a data set.
+
+    A set that comes whole is cut into `train` (70 %), `validation` (10 %) and `test` (20 %): disjoint, complete, each
+    class in the same proportion in all three, and always the same for the same `seed`.
+
+    Args:
+      name: the data set: `"digits"`.
+      split: `"train"`, `"validation"` or `"test"`.
+      seed: of the cut, not of the training: runs with different seeds are compared on the same test split.
+
+    Raises:
+      ValueError: if the set or the split does not exist; the message lists those that do.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(SOURCES)}.")
+    if split not in SHARES:
+        raise ValueError(f"{name} has no split {split!r}; choose one of {', '.join(SHARES)}.")
+    whole = SOURCES[name]()
+    chosen = _cut(whole.labels, seed)[split]
+    return replace(whole, images=whole.images[chosen], labels=whole.labels[chosen])
+
+
+def _cut(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Returns the indices of each split, in ascending order."""
+    from sklearn.model_selection import train_test_split  # takes seconds, so late
+
+    rest, parts = np.arange(len(labels)), {}
+    left = 1.0
+    for name in reversed(SHARES):
+        if name == "train":
+            parts[name] = rest
+            break
+        count = SHARES[name] / left
+        rest, parts[name] = train_test_split(rest, test_size=count, stratify=labels[rest], random_state=seed)
+        left -= SHARES[name]
+    return {name: np.sort(indices) for name, indices in parts.items()}

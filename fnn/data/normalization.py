@@ -1,0 +1,32 @@
+"""From bytes to numbers around zero."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.data.split import Split
+
+
+class Normalization(NamedTuple):
+    """The mean and standard deviation of each channel of the training images, in units of 0 to 1."""
+
+    mean: np.ndarray
+    """`(channels,)`, float32."""
+    std: np.ndarray
+    """`(channels,)`, float32, never zero."""
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """Turns uint8 images `(batch, height, width, channels)` into float32 of about mean 0 and variance 1."""
+        mean, std = (jnp.asarray(moment).reshape(1, 1, 1, -1) for moment in self)
+        return (images.astype(jnp.float32) / 255 - mean) / std
+
+
+def normalization_of(split: Split) -> Normalization:
+    """Measures the moments of each channel of a split; use the training split's everywhere."""
+    pixels = split.images.reshape(-1, split.images.shape[-1])
+    std = pixels.std(axis=0, dtype=np.float64) / 255
+    mean = pixels.mean(axis=0, dtype=np.float64) / 255
+    # A channel that never changes says nothing: dividing by 1 leaves it at zero.
+    return Normalization(mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32))

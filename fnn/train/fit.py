@@ -1,0 +1,144 @@
+"""Training over epochs."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from fnn.data import Normalization, Split, make_batches, normalization_of
+from fnn.layer import Layer, Params, State
+from fnn.losses import softmax_cross_entropy
+from fnn.train.evaluate import Evaluation, make_evaluate
+from fnn.train.step import Batch, LossFn, TrainState, init_train_state, make_step
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to. The training numbers are means over its steps' samples, measured as it learned."""
+
+    epoch: int
+    """Counted from 1."""
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+    """From the epoch's start to its end, compilation and validation included."""
+
+
+class Fit(NamedTuple):
+    """A trained network, and how it got there."""
+
+    train_state: TrainState
+    normalization: Normalization
+    """Of the training images; whoever uses the network prepares images with it."""
+    history: list[Epoch]
+    evaluate: Callable[[Split], Evaluation]
+    """Applies the trained network to a split."""
+
+
+def fit(
+    layer: Layer,
+    train: Split,
+    optimizer: optax.GradientTransformation,
+    *,
+    epochs: int,
+    batch_size: int,
+    validation: Split | None = None,
+    loss: LossFn = softmax_cross_entropy,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: bool = False,
+) -> Fit:
+    """Trains a layer on a split; in every epoch every sample is seen exactly once.
+
+    Equal arguments give equal bits on one machine and version of JAX.
+
+    Args:
+      layer: maps normalized images `(batch, height, width, channels)` to one output a class.
+      train: what it learns from.
+      optimizer: any optax optimizer.
+      epochs: how often each sample is seen, at least 1.
+      batch_size: how many samples a step sees; the last batch of an epoch may be smaller, and has the same weight in
+        the update.
+      validation: what is evaluated after each epoch, if given.
+      loss: `(outputs, labels) -> (batch,)`, as in `fnn.losses`.
+      seed: of the initial parameters, the order of the samples and all randomness of the steps.
+      on_epoch: called with each epoch's record as soon as it is there.
+      progress: whether to show a bar, which is quiet when the output is no terminal.
+
+    Raises:
+      ValueError: before anything is compiled, if `epochs` or `batch_size` is out of range, or the layer has not one
+        output for each class.
+      FloatingPointError: if an epoch's training loss is not finite.
+    """
+    if epochs < 1:
+        raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
+    batches = make_batches(len(train), batch_size, seed)
+    normalization = normalization_of(train)
+    first = normalization(jnp.asarray(train.images[:batch_size]))
+    train_state = init_train_state(layer, optimizer, seed, first)
+    _check_outputs(layer, train_state, first, train)
+    step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)
+    evaluate = make_evaluate(layer, loss, normalization)
+    history = []
+    with _bar(epochs * batches.per_epoch, progress) as bar:
+        for epoch in range(epochs):
+            start = time.perf_counter()
+            steps, sizes = [], []
+            for chosen in batches.epoch(epoch):
+                batch = Batch(jnp.asarray(train.images[chosen]), jnp.asarray(train.labels[chosen]))
+                train_state, metrics = step(train_state, batch)
+                steps.append(metrics)  # stays on the device: reading it here would wait for every step
+                sizes.append(len(chosen))
+                bar.update()
+            train_loss, train_accuracy = np.average(np.asarray(jax.device_get(steps)), axis=0, weights=sizes)
+            if not np.isfinite(train_loss):
+                raise FloatingPointError(
+                    f"the training loss of epoch {epoch + 1} is {train_loss}. Use a lower learning rate."
+                )
+            judged = None if validation is None else evaluate(train_state.params, train_state.state, validation)
+            record = Epoch(
+                epoch + 1,
+                float(train_loss),
+                float(train_accuracy),
+                judged and judged.loss,
+                judged and judged.accuracy,
+                time.perf_counter() - start,
+            )
+            history.append(record)
+            if on_epoch is not None:
+                on_epoch(record)
+    return Fit(
+        train_state,
+        normalization,
+        history,
+        lambda split: evaluate(train_state.params, train_state.state, split),
+    )
+
+
+def _check_outputs(layer: Layer, train_state: TrainState, x: jax.Array, split: Split) -> None:
+    def outputs(params: Params, state: State, x: jax.Array) -> jax.Array:
+        return layer.apply(params, state, x, train=False)[0]
+
+    shape = jax.eval_shape(outputs, train_state.params, train_state.state, x).shape
+    classes = len(split.class_names)
+    if shape != (len(x), classes):
+        raise ValueError(
+            f"fit expects a layer that gives one output for each of the {classes} classes, (batch, {classes}), but "
+            f"from images {x.shape} it makes {shape}."
+        )
+    if split.labels.min() < 0 or split.labels.max() >= classes:
+        raise ValueError(
+            f"fit expects labels from 0 to {classes - 1}, got {split.labels.min()} to {split.labels.max()}."
+        )
+
+
+def _bar(total: int, progress: bool) -> Any:
+    from tqdm import tqdm  # only who trains waits for it
+
+    # disable=None: no bar where the output is no terminal.
+    return tqdm(total=total, unit="step", leave=False, dynamic_ncols=True, disable=None if progress else True)

@@ -1,0 +1,91 @@
+"""optax's optimizers and schedules by name, as flags need them."""
+
+import inspect
+from collections.abc import Callable
+
+import optax
+
+from fnn.losses import kernels_of
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "nadam": optax.nadam,
+    "radam": optax.radam,
+    "adabelief": optax.adabelief,
+    "adagrad": optax.adagrad,
+    "rmsprop": optax.rmsprop,
+    "lamb": optax.lamb,
+    "lion": optax.lion,
+}
+"""Optimizers by name, each optax's own function of a learning rate."""
+
+SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
+    "constant": lambda peak, _: optax.constant_schedule(peak),
+    "cosine": lambda peak, steps: optax.cosine_decay_schedule(peak, steps),
+    "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 10, 1), steps),
+    "linear": lambda peak, steps: optax.linear_schedule(peak, 0.0, steps),
+    "exponential": lambda peak, steps: optax.exponential_decay(peak, steps, 0.01),
+    "step": lambda peak, steps: optax.piecewise_constant_schedule(peak, {steps // 2: 0.1, steps * 3 // 4: 0.1}),
+}
+"""Learning rates over a run of `steps` steps that begins or peaks at `peak`.
+
+`cosine` falls to zero (Loshchilov & Hutter 2016, arXiv 1608.03983, eq. 5), `warmup_cosine` rises over the first tenth,
+`linear` falls to zero, `exponential` to a hundredth, `step` to a tenth at half and again at three quarters of the run.
+"""
+
+
+def takes_momentum(name: str) -> bool:
+    """Says whether an optimizer has a momentum to set (Adam and its kin have their own two moments)."""
+    return "momentum" in inspect.signature(OPTIMIZERS[name]).parameters
+
+
+def make_optimizer(
+    name: str,
+    learning_rate: float,
+    steps: int,
+    *,
+    schedule: str = "constant",
+    momentum: float | None = None,
+    weight_decay: float = 0.0,
+) -> optax.GradientTransformation:
+    """Makes an optimizer from the words of an experiment's flags.
+
+    Args:
+      name: a key of `OPTIMIZERS`.
+      learning_rate: the schedule's peak.
+      steps: how many steps the run takes.
+      schedule: a key of `SCHEDULES`.
+      momentum: the share of the last update that is kept, where the optimizer has such a thing.
+      weight_decay: λ. Only kernels decay. Optimizers that decouple decay from the gradient (adamw, lamb, lion) do
+        (Loshchilov & Hutter 2017, arXiv 1711.05101); for the others λW is added to the gradient, as for a loss with
+        `½ λ Σ W²`.
+
+    Raises:
+      ValueError: if a name is unknown, a number is out of range, or momentum is given to an optimizer without.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"no optimizer is called {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"no schedule is called {schedule!r}; choose one of {', '.join(SCHEDULES)}.")
+    if not learning_rate > 0 or not weight_decay >= 0:
+        raise ValueError(
+            f"the learning rate must be positive and the weight decay not negative, got {learning_rate} and "
+            f"{weight_decay}."
+        )
+    options = {}
+    if momentum is not None:
+        if not takes_momentum(name):
+            able = ", ".join(other for other in OPTIMIZERS if takes_momentum(other))
+            raise ValueError(f"{name} takes no momentum; {able} do.")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"the momentum must be from 0 up to, not including, 1, got {momentum}.")
+        options["momentum"] = momentum
+    decoupled = "mask" in inspect.signature(OPTIMIZERS[name]).parameters
+    if decoupled:
+        options |= {"weight_decay": weight_decay, "mask": kernels_of}
+    optimizer = OPTIMIZERS[name](SCHEDULES[schedule](learning_rate, steps), **options)
+    if weight_decay and not decoupled:
+        return optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
+    return optimizer
