@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 
 class FlagError(ValueError):
@@ -26,6 +27,8 @@ def run(main: Callable[[], None]) -> None:
         return rest
 
     def checked(_: Sequence[str]) -> None:
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # absl would show every message of the libraries below
         try:
             main()
         except FlagError as error:
@@ -35,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
     app.run(checked, flags_parser=parse)
 
 
-def _refuse(reason: object) -> None:
+def _refuse(reason: object) -> NoReturn:
     line = " ".join(str(reason).split())
     print(f"{line} (--help lists all flags)", file=sys.stderr)
     sys.exit(2)

@@ -1,5 +1,7 @@
 """The embedded data set: 1,797 handwritten digits of 8×8 pixels that scikit-learn carries. Nothing is downloaded."""
 
+from typing import Any
+
 import numpy as np
 
 from fnn.data.split import Split
@@ -14,7 +16,7 @@ def load_digits() -> Split:
     """
     from sklearn import datasets  # takes seconds: only who asks for digits waits for it
 
-    digits = datasets.load_digits()
+    digits: Any = datasets.load_digits()
     images = np.rint(digits["images"] * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = digits["target"].astype(np.int32)
     return Split(images, labels, tuple(str(name) for name in digits["target_names"]), "scikit-learn's digits")
