@@ -1,5 +1,7 @@
 """Every test runs under JAX's strict rules: no silent promotion of dtypes or ranks."""
 
+from collections.abc import Iterator
+
 import jax
 import pytest
 
@@ -13,3 +15,10 @@ jax.config.update("jax_enable_compilation_cache", False)
 def key() -> jax.Array:
     """A random key."""
     return jax.random.key(0)
+
+
+@pytest.fixture
+def optax_promotes() -> Iterator[None]:
+    """Lets dtypes be promoted: optax's Adam and its kin do so themselves."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

@@ -48,12 +48,16 @@ def serial(*layers: Layer, **named: Layer) -> Layer:
 def parallel(*layers: Layer, **named: Layer) -> Layer:
     """Applies each layer to its own input: `(x1, x2)` becomes `(y1, y2)`.
 
+    Args:
+      *layers: layers that are named by kind and count.
+      **named: layers after those, under names of your own.
+
     Raises:
-      ValueError: when applied, if `x` is no tuple or list with one entry a layer.
+      ValueError: when initialized or applied, if `x` is no tuple or list with one entry a layer.
     """
     children = name_children("parallel", layers, named)
 
-    def inputs(x: Any) -> Sequence[Any]:
+    def split(x: Any) -> Sequence[Any]:
         if not isinstance(x, tuple | list) or len(x) != len(children):
             raise ValueError(
                 f"parallel expects a tuple of {len(children)} inputs, one for each of {list(children)}, "
@@ -61,23 +65,7 @@ def parallel(*layers: Layer, **named: Layer) -> Layer:
             )
         return x
 
-    def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
-        params, state = {}, {}
-        for (name, layer), part in zip(children.items(), inputs(x), strict=True):
-            params[name], state[name], _ = init_child(name, layer, key, part)
-        return without_empty(params), without_empty(state)
-
-    def apply(
-        params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
-    ) -> tuple[Any, State]:
-        check_trees("parallel", children, params, state)
-        outputs, new_state = [], {}
-        for (name, layer), part in zip(children.items(), inputs(x), strict=True):
-            y, new_state[name] = apply_child(name, layer, params, state, part, train=train, key=key)
-            outputs.append(y)
-        return tuple(outputs), without_empty(new_state)
-
-    return Layer(init, apply, "parallel")
+    return _side_by_side("parallel", children, split, lambda outputs: tuple(outputs.values()))
 
 
 def branch(*layers: Layer, join: Join = "concatenate", **named: Layer) -> Layer:
@@ -91,6 +79,8 @@ def branch(*layers: Layer, join: Join = "concatenate", **named: Layer) -> Layer:
 
     Raises:
       ValueError: when initialized or applied, if the outputs' shapes do not fit the join.
+
+    Reference: Szegedy et al. 2014, arXiv 1409.4842, figure 2.
     """
     children = name_children("branch", layers, named, options=" (its own option is join=)")
     if not callable(join) and join not in ("concatenate", "sum"):
@@ -101,23 +91,7 @@ def branch(*layers: Layer, join: Join = "concatenate", **named: Layer) -> Layer:
             return join(list(outputs.values()))
         return _concatenate(outputs) if join == "concatenate" else _sum("branch sums", outputs)
 
-    def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
-        params, state, outputs = {}, {}, {}
-        for name, layer in children.items():
-            params[name], state[name], outputs[name] = init_child(name, layer, key, x)
-        jax.eval_shape(join_outputs, outputs)
-        return without_empty(params), without_empty(state)
-
-    def apply(
-        params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
-    ) -> tuple[Any, State]:
-        check_trees("branch", children, params, state)
-        outputs, new_state = {}, {}
-        for name, layer in children.items():
-            outputs[name], new_state[name] = apply_child(name, layer, params, state, x, train=train, key=key)
-        return join_outputs(outputs), without_empty(new_state)
-
-    return Layer(init, apply, "branch")
+    return _side_by_side("branch", children, lambda x: [x] * len(children), join_outputs)
 
 
 def residual(body: Layer, shortcut: Layer = Identity) -> Layer:
@@ -133,24 +107,35 @@ def residual(body: Layer, shortcut: Layer = Identity) -> Layer:
     """
     children = name_children("residual", (), {"body": body, "shortcut": shortcut})
     hint = " Give residual a shortcut that projects, e.g. residual(body, shortcut=Conv(features, 1, strides=…))."
+    return _side_by_side("residual", children, lambda x: [x, x], lambda outputs: _sum("residual adds", outputs, hint))
+
+
+def _side_by_side(
+    name: str,
+    children: dict[str, Layer],
+    split: Callable[[Any], Sequence[Any]],
+    join: Callable[[dict[str, Any]], Any],
+) -> Layer:
+    """Applies each child to its part of `split(x)` and joins their outputs by name."""
 
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
         params, state, outputs = {}, {}, {}
-        for name, layer in children.items():
-            params[name], state[name], outputs[name] = init_child(name, layer, key, x)
-        jax.eval_shape(lambda outputs: _sum("residual adds", outputs, hint), outputs)
+        for (child, layer), part in zip(children.items(), split(x), strict=True):
+            params[child], state[child], outputs[child] = init_child(child, layer, key, part)
+        # Outputs that do not fit are an error already here. Not eval_shape(join, outputs): JAX sorts a dict's keys.
+        jax.eval_shape(lambda *values: join(dict(zip(outputs, values, strict=True))), *outputs.values())
         return without_empty(params), without_empty(state)
 
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
     ) -> tuple[Any, State]:
-        check_trees("residual", children, params, state)
+        check_trees(name, children, params, state)
         outputs, new_state = {}, {}
-        for name, layer in children.items():
-            outputs[name], new_state[name] = apply_child(name, layer, params, state, x, train=train, key=key)
-        return _sum("residual adds", outputs, hint), without_empty(new_state)
+        for (child, layer), part in zip(children.items(), split(x), strict=True):
+            outputs[child], new_state[child] = apply_child(child, layer, params, state, part, train=train, key=key)
+        return join(outputs), without_empty(new_state)
 
-    return Layer(init, apply, "residual")
+    return Layer(init, apply, name)
 
 
 def _concatenate(outputs: dict[str, Any]) -> jax.Array:

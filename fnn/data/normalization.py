@@ -17,10 +17,10 @@ class Normalization(NamedTuple):
     std: np.ndarray
     """`(channels,)`, float32, never zero."""
 
-    def __call__(self, images: jax.Array) -> jax.Array:
+    def __call__(self, images: jax.Array | np.ndarray) -> jax.Array:
         """Turns uint8 images `(batch, height, width, channels)` into float32 of about mean 0 and variance 1."""
         mean, std = (jnp.asarray(moment).reshape(1, 1, 1, -1) for moment in self)
-        return (images.astype(jnp.float32) / 255 - mean) / std
+        return (jnp.asarray(images).astype(jnp.float32) / 255 - mean) / std
 
 
 def normalization_of(split: Split) -> Normalization:

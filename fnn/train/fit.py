@@ -79,7 +79,7 @@ def fit(
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
     batches = make_batches(len(train), batch_size, seed)
     normalization = normalization_of(train)
-    first = normalization(jnp.asarray(train.images[:batch_size]))
+    first = normalization(train.images[:batch_size])
     train_state = init_train_state(layer, optimizer, seed, first)
     _check_outputs(layer, train_state, first, train)
     step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)

@@ -1,0 +1,47 @@
+"""Every sample once an epoch, in an order that is a pure function of seed and step."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fnn import data
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> data.Batches:
+    samples = draw(st.integers(1, 200))
+    return data.make_batches(samples, draw(st.integers(1, samples)), draw(st.integers(0, 2**31)))
+
+
+@given(batches(), st.integers(0, 5))
+@settings(deadline=None)
+def test_an_epoch_shows_every_sample_exactly_once(cut: data.Batches, epoch: int) -> None:
+    shown = cut.epoch(epoch)
+    assert len(shown) == cut.per_epoch
+    assert all(len(batch) == cut.size for batch in shown[:-1])
+    assert 1 <= len(shown[-1]) <= cut.size
+    assert sorted(np.concatenate(shown)) == list(range(cut.samples))
+
+
+@given(batches(), st.integers(0, 20))
+@settings(deadline=None)
+def test_a_step_is_produced_without_those_before_it(cut: data.Batches, step: int) -> None:
+    from_the_start = [batch for epoch in range(step // cut.per_epoch + 1) for batch in cut.epoch(epoch)]
+    np.testing.assert_array_equal(cut.indices(step), from_the_start[step])
+
+
+def test_order_differs_between_epochs_and_seeds() -> None:
+    orders = [tuple(data.epoch_order(50, seed, epoch)) for seed in range(3) for epoch in range(3)]
+    assert len(set(orders)) == 9
+
+
+@pytest.mark.parametrize("size", [0, -1, 11])
+def test_impossible_sizes_are_refused_with_the_limit(size: int) -> None:
+    with pytest.raises(ValueError, match=f"from 1 to 10.*got {size}"):
+        data.make_batches(10, size, seed=0)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ValueError, match="seed"):
+        data.make_batches(10, 2, seed=-1)

@@ -1,0 +1,92 @@
+"""The main job, started as a user would: a process of its own, an empty directory."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+def classify(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.classify", *flags],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
+    done = classify(tmp_path, "--epochs=4", "--seed=3")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar where there is no terminal, no chatter of libraries
+    lines = done.stdout.splitlines()
+    result = json.loads((tmp_path / "runs/digits-lenet5-seed3/result.json").read_text())
+    assert lines[-1] == f"test_accuracy: {result['test_accuracy']:.4f}"
+    assert [line.split()[0] for line in lines[1:6]] == ["epoch", "1", "2", "3", "4"]
+    assert result["dataset"] == "digits"
+    assert result["model"] == "lenet5"
+    assert result["seed"] == 3
+    # conv 5·5·1·6 + 6, conv 5·5·6·16 + 16, dense 64·120 + 120, 120·84 + 84, 84·10 + 10
+    assert result["parameters"] == 156 + 2416 + 7800 + 10164 + 850
+    assert 0.5 < result["test_accuracy"] <= 1  # four epochs: far from done, far from the 0.1 of guessing
+    assert 0.5 < result["train_accuracy"] <= 1
+    assert 0 < result["test_loss"] < 2
+    assert result["seconds"] > 0
+    assert result["flags"]["epochs"] == 4
+    for picture in ("learning_curve.png", "confusion.png"):
+        image = Image.open(tmp_path / "runs/digits-lenet5-seed3" / picture)
+        assert min(image.size) > 300
+
+
+def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
+    flags = (
+        *("--model=mlp", "--epochs=2", "--dropout=0.2", "--optimizer=adam", "--learning_rate=0.003"),
+        *("--schedule=warmup_cosine", "--weight_decay=0.001", "--precision=bfloat16", "--loss=multiclass_hinge"),
+    )
+    results = []
+    for name in ("a", "b"):
+        done = classify(tmp_path, *flags, f"--workdir={name}")
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads((tmp_path / name / "result.json").read_text()))
+        results[-1].pop("seconds")
+        assert results[-1]["flags"].pop("workdir") == name
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--model=resnet5000"], "linear_classifier|mlp|lenet5|convnet"),
+        (["--dataset=dogs"], "digits"),
+        (["--batch_size=100000"], "at most 1257"),
+        (["--learning_rate=-1"], "must be positive"),
+        (["--optimizer=adam", "--momentum=0.5"], "sgd, rmsprop"),
+        (["--model=linear_classifier", "--dropout=0.5"], "mlp, lenet5, convnet"),
+        (["--epoch=3"], "epochs"),
+        (["--workdir=a_file/inside"], "cannot be written"),
+    ],
+)
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+    (tmp_path / "a_file").touch()
+    done = classify(tmp_path, *flags)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_says_what_it_is_and_lists_the_flags(tmp_path: Path) -> None:
+    done = classify(tmp_path, "--help")
+    assert "Train any model on any data set" in done.stdout
+    for flag in ("dataset", "model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "momentum",
+                 "weight_decay", "dropout", "precision", "seed", "workdir"):  # fmt: skip
+        assert f"--{flag}" in done.stdout or f"--[no]{flag}" in done.stdout

@@ -1,0 +1,58 @@
+"""What the README shows is run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def block(marker: str) -> str:
+    (found,) = re.findall(rf"<!-- {marker} -->\n```\w+\n(.+?)\n```", README, flags=re.DOTALL)
+    return found
+
+
+@pytest.mark.usefixtures("optax_promotes")
+def test_the_example_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(block("example"), {})
+    loss = float(capsys.readouterr().out.removeprefix("loss "))
+    assert loss < 1.0  # it starts at about ln 10 = 2.3
+
+
+def test_a_layer_of_your_own_is_a_layer() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    names: dict = {}
+    exec(block("layer"), names)
+    x = jnp.ones((4, 3))
+    params, state = names["net"].init(jax.random.key(0), x)
+    assert params["scale1"]["scale"].shape == (16,)
+    assert names["net"].apply(params, state, x, train=False)[0].shape == (4, 10)
+
+
+@pytest.mark.parametrize("marker", ["run command", "test command"])
+def test_each_command_is_one_line(marker: str) -> None:
+    assert len(block(marker).splitlines()) == 1
+
+
+def test_every_flag_shown_exists() -> None:
+    from absl import flags
+
+    import experiments.classify  # noqa: F401 - defines the flags
+
+    shown = re.findall(r"python -m experiments\.classify( --[^\n`]*)?", README)
+    assert len(shown) > 2
+    for arguments in shown:
+        for argument in shlex.split(arguments.split("#")[0]):
+            name = argument.removeprefix("--").split("=")[0]
+            assert name in flags.FLAGS, argument
+
+
+def test_the_picture_is_there() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for picture in pictures:
+        assert (Path(__file__).parents[1] / picture).stat().st_size > 1000
