@@ -39,18 +39,23 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 TRAINABLE = [name for name in MODELS if name != "perceptron"]  # its step has no gradient to descend on
 
 DATASET = flags.DEFINE_enum("dataset", "digits", list(data.SOURCES), "What to learn from.")
+TRAIN_SPLIT = flags.DEFINE_enum(
+    "train_split", "train", ["train", "train+validation"], "On what to train; on both once all choices are made."
+)
 MODEL = flags.DEFINE_enum("model", "lenet5", TRAINABLE, "The network.")
-EPOCHS = flags.DEFINE_integer("epochs", 40, "How often each training sample is seen.", lower_bound=1)
+EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)
 LOSS = flags.DEFINE_enum("loss", "softmax_cross_entropy", list(LOSSES), "What is minimized.")
 OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", list(train.OPTIMIZERS), "optax's optimizer.")
 LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "The schedule's highest learning rate.")
-SCHEDULE = flags.DEFINE_enum("schedule", "cosine", list(train.SCHEDULES), "The learning rate over the run.")
+SCHEDULE = flags.DEFINE_enum("schedule", "warmup_cosine", list(train.SCHEDULES), "The learning rate over the run.")
 MOMENTUM = flags.DEFINE_float(
     "momentum", None, "The share of the last update that is kept, for optimizers that have one; 0.9 for sgd."
 )
-WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.0, "λ of the decay of kernels.")
-DROPOUT = flags.DEFINE_float("dropout", 0.0, "The fraction of units dropped in training, where the model can.")
+WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.001, "λ of the decay of kernels.")
+DROPOUT = flags.DEFINE_float(
+    "dropout", None, "The fraction of hidden units dropped in training; 0.5 by default where the model has any."
+)
 PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "In what the network computes.")
 SEED = flags.DEFINE_integer("seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-MODEL-seedSEED by default.")
@@ -59,26 +64,26 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-M
 def main() -> None:
     """Trains, evaluates, writes and says what came out."""
     start = time.perf_counter()
-    splits = {name: data.load(DATASET.value, name) for name in data.SHARES}
-    network = make_network(len(splits["train"].class_names))
-    batch_size = check_batch_size(len(splits["train"]))
-    optimizer = make_optimizer(EPOCHS.value * -(-len(splits["train"]) // batch_size))
+    training, validation, test = (data.load(DATASET.value, name) for name in (TRAIN_SPLIT.value, "validation", "test"))
+    network = make_network(len(training.class_names))
+    batch_size = check_batch_size(len(training))
+    optimizer = make_optimizer(EPOCHS.value * -(-len(training) // batch_size))
     workdir = make_workdir()
 
-    print(f"{MODEL.value} on {splits['train'].source}: {', '.join(f'{len(s)} {n}' for n, s in splits.items())} samples")
+    print(f"{MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
     trained = train.fit(
         network,
-        splits["train"],
+        training,
         optimizer,
         epochs=EPOCHS.value,
         batch_size=batch_size,
-        validation=splits["validation"],
+        validation=validation if TRAIN_SPLIT.value == "train" else None,
         loss=LOSSES[LOSS.value],
         seed=SEED.value,
         on_epoch=train.epoch_table(tqdm.write),
         progress=True,
     )
-    on_train, on_test = trained.evaluate(splits["train"]), trained.evaluate(splits["test"])
+    on_train, on_test = trained.evaluate(training), trained.evaluate(test)
     result = {
         "dataset": DATASET.value,
         "model": MODEL.value,
@@ -96,8 +101,8 @@ def main() -> None:
     train.write_result(workdir / "result.json", result)
     title = f"{MODEL.value} on {DATASET.value}, seed {SEED.value}"
     analysis.draw_learning_curve([e._asdict() for e in trained.history], workdir / "learning_curve.png", title)
-    names = splits["test"].class_names
-    matrix = train.confusion(splits["test"].labels, on_test.predictions, len(names))
+    names = test.class_names
+    matrix = train.confusion(test.labels, on_test.predictions, len(names))
     errors = f"{title}: {int(matrix.sum() - matrix.trace())} of {matrix.sum()} test images wrong"
     analysis.draw_confusion(matrix, names, workdir / "confusion.png", errors)
     print(f"{result['parameters']:,} parameters, {result['seconds']:.1f} s; results in {workdir}")
@@ -106,14 +111,13 @@ def main() -> None:
 
 def make_network(classes: int) -> fnn.Layer:
     """Makes the network that the flags describe."""
-    options = {}
-    if DROPOUT.value:
-        able = [name for name in TRAINABLE if "dropout" in inspect.signature(MODELS[name]).parameters]
-        if MODEL.value not in able:
-            raise FlagError(f"--dropout: {MODEL.value} has no hidden units to drop; {', '.join(able)} have")
-        if not 0 < DROPOUT.value < 1:
-            raise FlagError(f"--dropout must be from 0 up to, not including, 1, got {DROPOUT.value}")
-        options["dropout"] = DROPOUT.value
+    able = [name for name in TRAINABLE if "dropout" in inspect.signature(MODELS[name]).parameters]
+    dropout = 0.5 if DROPOUT.value is None and MODEL.value in able else DROPOUT.value or 0.0
+    if dropout and MODEL.value not in able:
+        raise FlagError(f"--dropout: {MODEL.value} has no hidden units to drop; {', '.join(able)} have")
+    if not 0 <= dropout < 1:
+        raise FlagError(f"--dropout must be from 0 up to, not including, 1, got {dropout}")
+    options = {"dropout": dropout} if dropout else {}
     network = MODELS[MODEL.value](classes, **options)
     return network if PRECISION.value == "float32" else fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
 

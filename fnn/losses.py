@@ -112,9 +112,10 @@ def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.
     labels = jnp.asarray(labels)
     classes = logits.shape[-1:]
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
-        labels = labels.astype(jnp.int32)  # a uint8 could not count to 256 classes
+        exists = (labels >= 0) & (labels < classes[0])
+        # int32, because a uint8 could not count to 256 classes; after the check, because an int64 could wrap into one.
         numbers = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-        return (labels[..., None] == numbers).astype(logits.dtype), (labels >= 0) & (labels < classes[0])
+        return (labels.astype(jnp.int32)[..., None] == numbers).astype(logits.dtype), exists
     if labels.shape == logits.shape:
         return labels.astype(logits.dtype), jnp.ones(labels.shape[:-1], bool)
     raise ValueError(

@@ -2,7 +2,7 @@
 
 from fnn.combinators import serial
 from fnn.layer import Layer
-from fnn.layers import AvgPool, Conv, Dense, Dropout, Flatten, Tanh
+from fnn.layers import AvgPool, Conv, Dense, Dropout, Flatten, Relu
 from fnn.ops import Padding
 
 
@@ -10,7 +10,7 @@ def lenet5(
     classes: int = 10,
     *,
     padding: Padding = "SAME",
-    activation: Layer = Tanh,
+    activation: Layer = Relu,
     pool: Layer | None = None,
     dropout: float = 0.0,
 ) -> Layer:
@@ -18,13 +18,14 @@ def lenet5(
 
     Two convolutions of 6 and 16 features, 5×5, each followed by an activation and 2×2 pooling; then dense layers of
     120, 84 and `classes` units. With `padding="VALID"` on 32×32×1 it has the original's sizes throughout and 61,706
-    parameters (the original wires its second convolution sparsely, pools with a learned factor and ends in radial
-    basis functions). With `"SAME"`, the default, it works on any image of at least 4×4.
+    parameters. With `"SAME"`, the default, it works on any image of at least 4×4. Where the original has a scaled
+    hyperbolic tangent, a sparsely wired second convolution, a learned factor for each pool and radial basis functions
+    at the end, this has what took their place: ReLU, full wiring, plain averages and a dense layer.
 
     Args:
       classes: how many outputs.
       padding: of the convolutions.
-      activation: `Tanh` as in the original, or `Relu`.
+      activation: after each layer but the last; `Tanh` is nearest to the original.
       pool: 2×2 average pooling as in the original by default, or `MaxPool(2)`.
       dropout: the fraction of each hidden dense layer's units that training drops.
     """

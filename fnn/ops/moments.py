@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 def widen(x: jax.Array) -> jax.Array:
     """Returns `x` in at least float32, in which sums over many values are taken."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    narrow = not jnp.issubdtype(x.dtype, jnp.floating) or jnp.finfo(x.dtype).bits < 32
+    return x.astype(jnp.float32) if narrow else x
 
 
 def moments(x: jax.Array, axes: Sequence[int]) -> tuple[jax.Array, jax.Array]:
