@@ -110,12 +110,12 @@ def kernels_of(params: Any) -> Any:
 def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.Array]:
     """Returns labels as rows of probabilities, and whether each example's class exists."""
     labels = jnp.asarray(labels)
-    classes = logits.shape[-1:]
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
-        exists = (labels >= 0) & (labels < classes[0])
-        # int32, because a uint8 could not count to 256 classes; after the check, because an int64 could wrap into one.
-        numbers = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-        return (labels.astype(jnp.int32)[..., None] == numbers).astype(logits.dtype), exists
+        # A uint8 could not count to 256 classes, and an int64 could wrap into one of them.
+        labels = labels if labels.dtype.itemsize == 8 else labels.astype(jnp.int32)
+        numbers = jax.lax.broadcasted_iota(labels.dtype, logits.shape, logits.ndim - 1)
+        target = (labels[..., None] == numbers).astype(logits.dtype)
+        return target, (labels >= 0) & (labels < logits.shape[-1])
     if labels.shape == logits.shape:
         return labels.astype(logits.dtype), jnp.ones(labels.shape[:-1], bool)
     raise ValueError(
