@@ -20,6 +20,7 @@ Reference: LeCun et al. 1998, "Gradient-based learning applied to document recog
 
 import inspect
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -54,7 +55,10 @@ MOMENTUM = flags.DEFINE_float(
 )
 WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.001, "λ of the decay of kernels.")
 DROPOUT = flags.DEFINE_float(
-    "dropout", None, "The fraction of hidden units dropped in training; 0.5 by default where the model has any."
+    "dropout", None, "The fraction of hidden units dropped in training; 0.5 by default where the model has such."
+)
+FILTERS = flags.DEFINE_integer(
+    "filters", None, "Features of each convolution, where the model leaves them open.", lower_bound=1
 )
 PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "In what the network computes.")
 SEED = flags.DEFINE_integer("seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0)
@@ -111,15 +115,25 @@ def main() -> None:
 
 def make_network(classes: int) -> fnn.Layer:
     """Makes the network that the flags describe."""
-    able = [name for name in TRAINABLE if "dropout" in inspect.signature(MODELS[name]).parameters]
-    dropout = 0.5 if DROPOUT.value is None and MODEL.value in able else DROPOUT.value or 0.0
-    if dropout and MODEL.value not in able:
-        raise FlagError(f"--dropout: {MODEL.value} has no hidden units to drop; {', '.join(able)} have")
-    if not 0 <= dropout < 1:
-        raise FlagError(f"--dropout must be from 0 up to, not including, 1, got {dropout}")
-    options = {"dropout": dropout} if dropout else {}
-    network = MODELS[MODEL.value](classes, **options)
+    build = MODELS[MODEL.value]
+    options = {"dropout": DROPOUT.value, "filters": FILTERS.value}
+    if DROPOUT.value is None and takes(build, "dropout"):
+        options["dropout"] = 0.5
+    options = {option: value for option, value in options.items() if value}
+    for option in options:
+        if not takes(build, option):
+            able = ", ".join(name for name in TRAINABLE if takes(MODELS[name], option))
+            raise FlagError(f"--{option}: {MODEL.value} has no such option; {able} can take it")
+    try:
+        network = build(classes, **options)
+    except ValueError as error:
+        raise FlagError(str(error)) from error
     return network if PRECISION.value == "float32" else fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
+
+
+def takes(build: Callable[..., fnn.Layer], option: str) -> bool:
+    """Says whether a model has an option."""
+    return option in inspect.signature(build).parameters
 
 
 def check_batch_size(samples: int) -> int:

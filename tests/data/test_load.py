@@ -37,7 +37,7 @@ def test_splits_hold_every_digit_once_with_its_own_label() -> None:
 
 def test_shares_are_those_promised_in_every_class() -> None:
     counts = np.stack([np.bincount(split.labels, minlength=10) for split in every_split()])  # (splits, classes)
-    expected = counts.sum(axis=0) * np.array([[0.7], [0.1], [0.2]])
+    expected = counts.sum(axis=0) * np.array([[0.75], [0.05], [0.2]])
     assert np.abs(counts - expected).max() <= 1.5  # whole samples
 
 
@@ -46,7 +46,14 @@ def test_the_cut_depends_on_the_seed_alone() -> None:
     assert rows(data.load("digits", "test", seed=1)) != rows(data.load("digits", "test", seed=0))
 
 
-@pytest.mark.parametrize(("name", "split"), [("digit", "train"), ("digits", "dev")])
+def test_joined_splits_hold_the_samples_of_both() -> None:
+    train, validation, _ = every_split()
+    assert rows(data.load("digits", "train+validation")) == rows(train) + rows(validation)
+    with pytest.raises(ValueError, match="twice"):
+        data.load("digits", "train+train")
+
+
+@pytest.mark.parametrize(("name", "split"), [("digit", "train"), ("digits", "dev"), ("digits", "train+dev")])
 def test_unknown_names_are_refused_with_those_that_exist(name: str, split: str) -> None:
     with pytest.raises(ValueError, match=r"choose one of (digits|train, validation, test)"):
         data.load(name, split)

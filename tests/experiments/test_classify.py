@@ -66,10 +66,12 @@ def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
     [
         (["--model=resnet5000"], "linear_classifier|mlp|lenet5|convnet"),
         (["--dataset=dogs"], "digits"),
-        (["--batch_size=100000"], "at most 1257"),
+        (["--batch_size=100000"], "at most 1347"),
         (["--learning_rate=-1"], "must be positive"),
         (["--optimizer=adam", "--momentum=0.5"], "sgd, rmsprop"),
         (["--model=linear_classifier", "--dropout=0.5"], "mlp, lenet5, convnet"),
+        (["--filters=8"], "convnet can take it"),
+        (["--dropout=1"], "not including, 1, got 1.0"),
         (["--epoch=3"], "epochs"),
         (["--workdir=a_file/inside"], "cannot be written"),
     ],
