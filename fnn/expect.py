@@ -52,7 +52,7 @@ def entries(tree: Any, layer: str, kind: str = "parameters", /, **shapes: tuple[
       ValueError: if an entry is missing, left over, or of another shape than expected.
     """
     found: Mapping[str, Any] = tree if isinstance(tree, Mapping) else {"": tree}
-    if found.keys() == shapes.keys() and all(jnp.shape(found[name]) == shape for name, shape in shapes.items()):
+    if found.keys() == shapes.keys() and all(shape_of(found[name]) == shape for name, shape in shapes.items()):
         return tuple(found[name] for name in shapes)
     got = ", ".join(f"{name} {describe(value)}".strip() for name, value in found.items()) or "none"
     if not shapes:
@@ -82,11 +82,18 @@ def children(tree: Any, combinator: str, kind: str, names: Collection[str]) -> N
 
 def same_shape(got: Any, wanted: Any, message: str) -> None:
     """Raises `ValueError(message + what the two are)` unless both trees have the same structure, shapes and dtypes."""
-    if jax.tree.structure(got) != jax.tree.structure(wanted) or any(
-        jnp.shape(a) != jnp.shape(b) or jnp.result_type(a) != jnp.result_type(b)
-        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True)
-    ):
-        raise ValueError(f"{message} {describe(wanted)} became {describe(got)}.")
+    kinds = [jax.tree.map(lambda leaf: (shape_of(leaf), str(leaf.dtype)), tree) for tree in (wanted, got)]
+    if kinds[0] == kinds[1]:
+        return
+    before, after = describe(wanted), describe(got)
+    if before == after:
+        before, after = (" and ".join(sorted({str(leaf.dtype) for leaf in jax.tree.leaves(t)})) for t in (wanted, got))
+    raise ValueError(f"{message} {before} became {after}.")
+
+
+def shape_of(x: Any) -> tuple[int, ...] | None:
+    """Returns the shape of an array or of a `jax.ShapeDtypeStruct`, None of anything else."""
+    return tuple(x.shape) if hasattr(x, "shape") else None
 
 
 def broadcastable(a: jax.Array, ndim: int) -> jax.Array:

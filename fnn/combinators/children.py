@@ -26,11 +26,14 @@ def name_children(
     children: dict[str, Layer] = {}
     counts: dict[str, int] = {}
     for place, layer in enumerate(positional):
-        _check_is_layer(combinator, f"argument {place + 1}", layer)
+        check_is_layer(combinator, f"argument {place + 1}", layer)
         counts[layer.name] = counts.get(layer.name, 0) + 1
-        children[f"{layer.name}{counts[layer.name]}"] = layer
+        name = f"{layer.name}{counts[layer.name]}"
+        if name in children:
+            raise ValueError(f"{combinator} would name two layers {name!r}: name one of them by keyword.")
+        children[name] = layer
     for name, layer in named.items():
-        _check_is_layer(combinator, f"{name!r}{options}", layer)
+        check_is_layer(combinator, f"{name!r}{options}", layer)
         if name in children:
             raise ValueError(f"{combinator} got two layers named {name!r}: one by position and one by keyword.")
         children[name] = layer
@@ -42,7 +45,8 @@ def name_children(
     return children
 
 
-def _check_is_layer(combinator: str, what: str, layer: Any) -> None:
+def check_is_layer(combinator: str, what: str, layer: Any) -> None:
+    """Raises `TypeError`, with what to write instead, unless `layer` is a `Layer`."""
     if isinstance(layer, Layer):
         return
     hint = ""

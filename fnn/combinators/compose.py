@@ -140,7 +140,8 @@ def _side_by_side(
 
 def _concatenate(outputs: dict[str, Any]) -> jax.Array:
     arrays = list(outputs.values())
-    if len({jnp.shape(a)[:-1] for a in arrays}) > 1 or not all(jnp.ndim(a) for a in arrays):
+    shapes = [expect.shape_of(a) for a in arrays]
+    if not all(shapes) or len({shape[:-1] for shape in shapes if shape}) > 1:
         raise ValueError(
             "branch concatenates along the last axis, so all other axes must agree, got "
             f"{expect.describe(outputs)}. Change a padding or stride, or join another way: join='sum', join=function."
@@ -152,7 +153,7 @@ def _sum(what: str, outputs: dict[str, Any], hint: str = "") -> jax.Array:
     first, *rest = outputs.values()
     total = first
     for other in rest:
-        if jnp.shape(other) != jnp.shape(first):
+        if expect.shape_of(other) is None or expect.shape_of(other) != expect.shape_of(first):
             raise ValueError(f"{what} arrays of one shape, got {expect.describe(outputs)}.{hint}")
         total = total + other
     return total

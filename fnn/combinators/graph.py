@@ -38,7 +38,7 @@ def graph(
       inputs: the name of the graph's input; a tuple of names takes a tuple apart.
       output: the name of the graph's output, or a tuple of names; by default the one value that nothing reads.
       **layers: the layers by name. A layer that makes several values is one layer used several times: it has one
-        set of parameters, its state passes from use to use, and each use has a key of its own.
+        set of parameters, its state passes from use to use (by depth, then by name), and each use has its own key.
 
     Raises:
       ValueError: if the wiring has a cycle, a name that nothing makes, a layer that nothing uses, a value that
@@ -121,10 +121,16 @@ def _parse(wires: Mapping[str, Any], layers: Mapping[str, Layer], inputs: tuple[
 
 def _sort(wires: dict[str, Wire], inputs: tuple[str, ...]) -> list[Wire]:
     try:
-        order = TopologicalSorter({name: wire.sources for name, wire in wires.items()}).static_order()
-        return [wires[name] for name in order if name not in inputs]
+        sorter = TopologicalSorter({name: wire.sources for name, wire in wires.items()})
+        sorter.prepare()
     except CycleError as error:
         raise ValueError(f"graph must be acyclic, but these feed each other: {' → '.join(error.args[1])}.") from None
+    order = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())  # by name: the order in which the wires were written is to mean nothing
+        order += [wires[name] for name in ready if name not in inputs]
+        sorter.done(*ready)
+    return order
 
 
 def _only_unread(order: list[Wire]) -> str:

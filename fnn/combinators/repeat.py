@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn import expect
+from fnn.combinators.children import check_is_layer
 from fnn.layer import Layer, Params, State
 
 
@@ -26,6 +27,7 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
       ValueError: if `times` is below 1; when initialized or applied, if the block changes the shape or dtype of its
         input, or the parameters are not stacked `times` high.
     """
+    check_is_layer("repeat", "its block", block)
     if times < 1:
         raise ValueError(f"repeat expects times of at least 1, got {times}.")
 

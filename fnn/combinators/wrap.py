@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
+from fnn.combinators.children import check_is_layer
 from fnn.layer import Layer, Params, State
 
 
@@ -21,6 +22,7 @@ def remat(layer: Layer, policy: Callable[..., bool] | None = None) -> Layer:
 
     Reference: Chen et al. 2016, arXiv 1604.06174.
     """
+    check_is_layer("remat", "its argument", layer)
 
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
@@ -37,6 +39,7 @@ def frozen(layer: Layer) -> Layer:
     zero. An optimizer that changes parameters without a gradient, by decoupled weight decay, needs a mask of its own
     (`optax.masked`). BatchNorm's running moments are state, not parameters, and go on being updated in training.
     """
+    check_is_layer("frozen", "its argument", layer)
 
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
@@ -50,27 +53,32 @@ def mixed_precision(layer: Layer, dtype: DTypeLike = jnp.bfloat16) -> Layer:
     """Computes a network in `dtype` and returns the dtype of its input; parameters and state stay float32.
 
     Works because a layer computes in its input's dtype: the input is cast on the way in, the output on the way out.
+    Integers in the input stay what they are; if there is nothing else in it, the output is float32.
 
     Reference: Micikevicius et al. 2017, arXiv 1710.03740 (the float32 copy of the weights, section 3.1).
 
     Raises:
       ValueError: if `dtype` is no floating-point type.
     """
+    check_is_layer("mixed_precision", "its argument", layer)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"mixed_precision expects a floating-point dtype, got {dtype!r}.")
 
-    def cast(tree: Any, to: Callable[[Any], Any]) -> Any:
-        floating = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)  # noqa: E731
-        return jax.tree.map(lambda leaf: to(leaf) if floating(leaf) else leaf, tree)
+    def is_floating(leaf: Any) -> bool:
+        return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+    def cast(tree: Any, to: DTypeLike) -> Any:
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, to) if is_floating(leaf) else leaf, tree)
 
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
-        return layer.init(key, cast(x, lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype)))
+        return layer.init(key, jax.eval_shape(lambda x: cast(x, dtype), x))
 
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
     ) -> tuple[Any, State]:
-        y, state = layer.apply(params, state, cast(x, lambda leaf: leaf.astype(dtype)), train=train, key=key)
-        outside = jnp.result_type(*(leaf.dtype for leaf in jax.tree.leaves(x)))
-        return cast(y, lambda leaf: leaf.astype(outside)), state
+        y, state = layer.apply(params, state, cast(x, dtype), train=train, key=key)
+        x = jax.tree.map(jnp.asarray, x)  # NumPy's float64 is held as float32
+        outside = [leaf.dtype for leaf in jax.tree.leaves(x) if is_floating(leaf)] or [jnp.float32]
+        return cast(y, jnp.result_type(*outside)), state
 
     return Layer(init, apply, layer.name)

@@ -38,6 +38,7 @@ def perceptron(classes: int = 1) -> Layer:
 
     def apply(params: Params, x: jax.Array) -> jax.Array:
         (weights,) = expect.entries(params, "perceptron", weights=(1 + inputs(x), classes))
+        x = jnp.asarray(x)
         return step(prepend_one(x) @ weights.astype(x.dtype))
 
     return stateless(init, apply, name="perceptron")

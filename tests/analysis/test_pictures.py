@@ -22,7 +22,8 @@ def record(epoch: int, validation: float | None) -> dict:
 
 
 def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("epochs", [1, 20])

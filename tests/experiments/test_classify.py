@@ -42,8 +42,8 @@ def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert result["seconds"] > 0
     assert result["flags"]["epochs"] == 4
     for picture in ("learning_curve.png", "confusion.png"):
-        image = Image.open(tmp_path / "runs/digits-lenet5-seed3" / picture)
-        assert min(image.size) > 300
+        with Image.open(tmp_path / "runs/digits-lenet5-seed3" / picture) as image:
+            assert min(image.size) > 300
 
 
 def test_equal_flags_give_equal_results(tmp_path: Path) -> None:

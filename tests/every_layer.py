@@ -1,0 +1,188 @@
+"""One list of every layer of fnn, each with an input that it takes: what the laws of `test_laws.py` run over.
+
+Keys are (public name, variant), so that a public name without an entry can be found.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import fnn
+from fnn import models
+
+
+class Entry(NamedTuple):
+    """A layer, the shape of its input or a pytree of shapes, and what the laws must know about it."""
+
+    layer: fnn.Layer
+    shape: Any
+    random: bool = False
+    """Whether training draws random numbers, and so needs a key."""
+    tolerance: float = 1e-6
+    """How far two orders of the same computation may lie apart, relative to the largest number."""
+
+
+BFLOAT16 = 2e-2
+"""A few roundings to 8 bits: a compiled program may keep between two operations what an eager one rounds."""
+
+VECTOR, IMAGE = (4, 6), (2, 5, 6, 4)
+
+
+def example(shape: Any) -> Any:
+    """Returns normally distributed float32 numbers for a shape or a pytree of shapes, twice along a new first axis."""
+    random = np.random.default_rng(7)  # NumPy has no program to compile for each shape
+    draw = lambda leaf: random.standard_normal((2, *leaf), np.float32)  # noqa: E731
+    return jax.tree.map(draw, shape, is_leaf=is_shape)
+
+
+def is_shape(tree: Any) -> bool:
+    return isinstance(tree, tuple) and all(isinstance(size, int) for size in tree)
+
+
+def everything() -> fnn.Layer:
+    """Parameters, state and randomness in one block that keeps its shape."""
+    return fnn.serial(fnn.Dense(6), fnn.BatchNorm(), fnn.Relu, fnn.Dropout(0.3))
+
+
+def block() -> fnn.Layer:
+    """The same for images."""
+    return fnn.serial(fnn.Conv(4, 3, bias=False), fnn.BatchNorm(), fnn.Relu, fnn.Dropout(0.3))
+
+
+def siamese() -> fnn.Layer:
+    encode = fnn.serial(fnn.Dense(5), fnn.BatchNorm(), fnn.Dropout(0.3))
+    wires = {"a": ("encode", "left"), "b": ("encode", "right"), "y": (jnp.subtract, "a", "b")}
+    return fnn.graph(wires, inputs=("left", "right"), output=("y", "b"), encode=encode)
+
+
+def diamond() -> fnn.Layer:
+    wires = {"h": ("stem", "x"), "l": ("left", "h"), "r": ("norm", "h"), "y": (jnp.add, "l", "r")}
+    return fnn.graph(wires, stem=fnn.Dense(5), left=fnn.Dense(5), norm=fnn.LayerNorm())
+
+
+_LAYERS: dict[tuple[str, str], Entry] = {
+    # With parameters.
+    ("Dense", "bias"): Entry(fnn.Dense(3), VECTOR),
+    ("Dense", "no bias"): Entry(fnn.Dense(3, bias=False), VECTOR),
+    ("Dense", "random bias"): Entry(fnn.Dense(3, kernel_init="orthogonal", bias_init="normal"), VECTOR),
+    ("Dense", "one vector"): Entry(fnn.Dense(3), (6,)),
+    ("Dense", "sequence"): Entry(fnn.Dense(3), (2, 3, 6)),
+    ("Conv", "2-D"): Entry(fnn.Conv(3, 3), IMAGE),
+    ("Conv", "1-D"): Entry(fnn.Conv(3, 3), (2, 6, 4)),
+    ("Conv", "3-D"): Entry(fnn.Conv(2, 2), (2, 3, 4, 3, 2)),
+    ("Conv", "1x1"): Entry(fnn.Conv(3, 1, bias=False), IMAGE),
+    ("Conv", "valid, strided"): Entry(fnn.Conv(3, (3, 2), strides=(2, 1), padding="VALID"), IMAGE),
+    ("Conv", "number padding, dilated"): Entry(fnn.Conv(3, 3, padding=2, dilation=2), IMAGE),
+    ("Conv", "pairs of padding"): Entry(fnn.Conv(3, 3, padding=((0, 1), (2, 0))), IMAGE),
+    ("Conv", "groups"): Entry(fnn.Conv(4, 3, groups=2), IMAGE),
+    ("Conv", "depthwise, strided"): Entry(fnn.Conv(4, 3, groups=4, strides=2), IMAGE),
+    ("ConvTranspose", "2-D"): Entry(fnn.ConvTranspose(3, 3, strides=2), IMAGE),
+    ("ConvTranspose", "1-D, valid"): Entry(fnn.ConvTranspose(3, 4, strides=3, padding="VALID"), (2, 4, 4)),
+    ("ConvTranspose", "groups, dilated, no bias"): Entry(
+        fnn.ConvTranspose(4, 2, dilation=2, groups=2, padding=1, bias=False), IMAGE
+    ),
+    ("Maxout", "2 pieces"): Entry(fnn.Maxout(3), VECTOR),
+    ("Maxout", "3 pieces"): Entry(fnn.Maxout(2, 3), (2, 3, 6)),
+    ("RadialBasis", "default"): Entry(fnn.RadialBasis(3, sigma=2.0), VECTOR),
+    ("RadialBasis", "images"): Entry(fnn.RadialBasis(2, sigma=3.0), IMAGE),
+    # Normalization.
+    ("BatchNorm", "vectors"): Entry(fnn.BatchNorm(), VECTOR),
+    ("BatchNorm", "images"): Entry(fnn.BatchNorm(momentum=0.5), IMAGE),
+    ("BatchNorm", "no parameters"): Entry(fnn.BatchNorm(scale=False, bias=False), IMAGE),
+    ("LayerNorm", "images"): Entry(fnn.LayerNorm(), IMAGE),
+    ("LayerNorm", "no bias"): Entry(fnn.LayerNorm(bias=False), VECTOR),
+    ("GroupNorm", "2 groups"): Entry(fnn.GroupNorm(2), IMAGE),
+    ("GroupNorm", "no scale"): Entry(fnn.GroupNorm(3, scale=False), VECTOR),
+    # Without parameters.
+    ("MaxPool", "2x2"): Entry(fnn.MaxPool(2), IMAGE),
+    ("MaxPool", "same, overlapping"): Entry(fnn.MaxPool(3, strides=2, padding="SAME"), IMAGE),
+    ("MaxPool", "1-D"): Entry(fnn.MaxPool(2), (2, 6, 3)),
+    ("AvgPool", "2x2"): Entry(fnn.AvgPool(2), IMAGE),
+    ("AvgPool", "padding"): Entry(fnn.AvgPool(3, strides=1, padding=1), IMAGE),
+    ("AvgPool", "padding counts"): Entry(fnn.AvgPool((3, 2), padding=((1, 1), (0, 1)), count_padding=True), IMAGE),
+    ("SumPool", "2x2"): Entry(fnn.SumPool(2), IMAGE),
+    ("SumPool", "same, 3-D"): Entry(fnn.SumPool(2, padding="SAME"), (2, 3, 4, 3, 2)),
+    ("Subsample", "2"): Entry(fnn.Subsample(), IMAGE),
+    ("Subsample", "3, 1"): Entry(fnn.Subsample((3, 1)), IMAGE),
+    ("GlobalAvgPool", ""): Entry(fnn.GlobalAvgPool, IMAGE),
+    ("Flatten", ""): Entry(fnn.Flatten, IMAGE),
+    ("Dropout", "half"): Entry(fnn.Dropout(), VECTOR, random=True),
+    ("Dropout", "0.1"): Entry(fnn.Dropout(0.1), IMAGE, random=True),
+    ("Dropout", "0"): Entry(fnn.Dropout(0.0), VECTOR),
+    ("Identity", ""): Entry(fnn.Identity, VECTOR),
+    # Activations.
+    ("Relu", ""): Entry(fnn.Relu, VECTOR),
+    ("LeakyRelu", "default"): Entry(fnn.LeakyRelu(), VECTOR),
+    ("LeakyRelu", "0.3"): Entry(fnn.LeakyRelu(0.3), IMAGE),
+    ("Elu", "default"): Entry(fnn.Elu(), VECTOR),
+    ("Elu", "2"): Entry(fnn.Elu(2.0), VECTOR),
+    ("Sigmoid", ""): Entry(fnn.Sigmoid, VECTOR),
+    ("Tanh", ""): Entry(fnn.Tanh, VECTOR),
+    ("HardTanh", ""): Entry(fnn.HardTanh, VECTOR),
+    ("Softplus", ""): Entry(fnn.Softplus, VECTOR),
+    ("Softmax", ""): Entry(fnn.Softmax, VECTOR),
+    ("LogSoftmax", ""): Entry(fnn.LogSoftmax, VECTOR),
+    ("Gelu", ""): Entry(fnn.Gelu, VECTOR),
+    ("Silu", ""): Entry(fnn.Silu, VECTOR),
+}
+
+_COMBINATORS: dict[tuple[str, str], Entry] = {
+    ("serial", "one layer"): Entry(fnn.serial(fnn.Dense(3)), VECTOR),
+    ("serial", "no parameters"): Entry(fnn.serial(fnn.Relu, fnn.Tanh), VECTOR),
+    ("serial", "named and nested"): Entry(
+        fnn.serial(body=fnn.serial(conv=fnn.Conv(3, 3), norm=fnn.BatchNorm(), act=fnn.Relu), flat=fnn.Flatten), IMAGE
+    ),
+    ("serial", "everything"): Entry(everything(), VECTOR, random=True),
+    ("serial", "a function"): Entry(fnn.serial(fnn.Dense(3), fnn.elementwise(jnp.sin)), VECTOR),
+    ("parallel", "two"): Entry(fnn.parallel(fnn.Dense(3), fnn.BatchNorm()), (VECTOR, IMAGE)),
+    ("parallel", "nested"): Entry(
+        fnn.parallel(left=fnn.parallel(fnn.Dense(2), fnn.Relu), right=fnn.Dropout()), ((VECTOR, VECTOR), IMAGE), True
+    ),
+    ("branch", "concatenate"): Entry(fnn.branch(fnn.Conv(2, 1), fnn.MaxPool(3, strides=1, padding="SAME")), IMAGE),
+    ("branch", "sum"): Entry(fnn.branch(fnn.Dense(3), fnn.Dense(3), join="sum"), VECTOR),
+    ("branch", "function"): Entry(
+        fnn.branch(a=everything(), b=fnn.Identity, join=lambda y: y[0] * y[1]), VECTOR, random=True
+    ),
+    ("branch", "tuple"): Entry(fnn.branch(fnn.Dense(3), fnn.Relu, join=tuple), VECTOR),
+    ("residual", "identity"): Entry(fnn.residual(block()), IMAGE, random=True),
+    ("residual", "projection"): Entry(
+        fnn.residual(fnn.Conv(3, 3, strides=2), shortcut=fnn.Conv(3, 1, strides=2)), IMAGE
+    ),
+    ("graph", "diamond"): Entry(diamond(), VECTOR),
+    ("graph", "siamese"): Entry(siamese(), (VECTOR, VECTOR), random=True),
+    ("repeat", "scan"): Entry(fnn.repeat(everything(), 3), VECTOR, random=True),
+    ("repeat", "images"): Entry(fnn.repeat(block(), 2), IMAGE, random=True),
+    ("repeat", "unrolled"): Entry(fnn.repeat(everything(), 2, unroll=True), VECTOR, random=True),
+    ("repeat", "one leaf"): Entry(fnn.repeat(fnn.Dense(6), 2), VECTOR),
+    ("repeat", "no parameters"): Entry(fnn.repeat(fnn.Tanh, 2), VECTOR),
+    ("repeat", "no parameters, unrolled"): Entry(fnn.repeat(fnn.Tanh, 2, unroll=True), VECTOR),
+    ("remat", "everything"): Entry(fnn.remat(everything()), VECTOR, random=True),
+    ("remat", "policy"): Entry(fnn.remat(fnn.Dense(3), jax.checkpoint_policies.dots_saveable), VECTOR),
+    ("frozen", "everything"): Entry(fnn.frozen(everything()), VECTOR, random=True),
+    ("mixed_precision", "everything"): Entry(fnn.mixed_precision(everything()), VECTOR, True, BFLOAT16),
+    ("mixed_precision", "float16"): Entry(fnn.mixed_precision(fnn.Dense(3), jnp.float16), VECTOR, False, BFLOAT16),
+    ("mixed_precision", "pair"): Entry(
+        fnn.mixed_precision(fnn.parallel(fnn.Dense(3), fnn.LayerNorm())), (VECTOR, VECTOR), False, BFLOAT16
+    ),
+}
+
+_MODELS: dict[tuple[str, str], Entry] = {
+    ("linear_classifier", ""): Entry(models.linear_classifier(3), IMAGE),
+    ("perceptron", "one unit"): Entry(models.perceptron(), VECTOR),
+    ("perceptron", "images"): Entry(models.perceptron(3), IMAGE),
+    ("mlp", "default"): Entry(models.mlp(3), IMAGE),
+    ("mlp", "dropout, no bias"): Entry(models.mlp(3, widths=(5,), dropout=0.2, bias=False), VECTOR, random=True),
+    ("mlp", "no hidden layer"): Entry(models.mlp(3, widths=()), VECTOR),
+    ("lenet5", "default"): Entry(models.lenet5(3), (2, 4, 4, 1)),
+    ("convnet", "dropout"): Entry(models.convnet(3, filters=4, dropout=0.2), (2, 8, 9, 1), random=True),
+}
+
+EVERY_LAYER = _LAYERS | _COMBINATORS | _MODELS
+
+
+def identify(key: tuple[str, str]) -> str:
+    """The readable id of an entry: `"Conv: 2-D"`."""
+    name, variant = key
+    return f"{name}: {variant}" if variant else name
