@@ -82,7 +82,7 @@ def children(tree: Any, combinator: str, kind: str, names: Collection[str]) -> N
 
 def same_shape(got: Any, wanted: Any, message: str) -> None:
     """Raises `ValueError(message + what the two are)` unless both trees have the same structure, shapes and dtypes."""
-    kinds = [jax.tree.map(lambda leaf: (shape_of(leaf), str(leaf.dtype)), tree) for tree in (wanted, got)]
+    kinds = [jax.tree.map(lambda leaf: (shape_of(leaf), str(jnp.result_type(leaf))), tree) for tree in (wanted, got)]
     if kinds[0] == kinds[1]:
         return
     before, after = describe(wanted), describe(got)
