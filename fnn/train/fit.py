@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from fnn.data import Normalization, Split, make_batches, normalization_of
-from fnn.layer import Layer, Params, State
+from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.evaluate import Evaluation, make_evaluate
 from fnn.train.step import Batch, LossFn, TrainState, init_train_state, make_step
@@ -71,17 +71,17 @@ def fit(
       progress: whether to show a bar, which is quiet when the output is no terminal.
 
     Raises:
-      ValueError: before anything is compiled, if `epochs` or `batch_size` is out of range, or the layer has not one
-        output for each class.
+      ValueError: before anything is compiled, if `epochs` or `batch_size` is out of range, the layer has not one
+        output for each class, the loss not one number an example, or a label is of no class.
       FloatingPointError: if an epoch's training loss is not finite.
     """
     if epochs < 1:
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
     batches = make_batches(len(train), batch_size, seed)
     normalization = normalization_of(train)
-    first = normalization(train.images[:batch_size])
+    first = jax.eval_shape(normalization, train.images[:batch_size])
+    _check_fits(layer, loss, first, train)
     train_state = init_train_state(layer, optimizer, seed, first)
-    _check_outputs(layer, train_state, first, train)
     step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)
     evaluate = make_evaluate(layer, loss, normalization)
     history = []
@@ -120,17 +120,22 @@ def fit(
     )
 
 
-def _check_outputs(layer: Layer, train_state: TrainState, x: jax.Array, split: Split) -> None:
-    def outputs(params: Params, state: State, x: jax.Array) -> jax.Array:
-        return layer.apply(params, state, x, train=False)[0]
-
-    shape = jax.eval_shape(outputs, train_state.params, train_state.state, x).shape
+def _check_fits(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Split) -> None:
+    """Raises `ValueError` unless the layer, the loss and the labels speak of the same classes; computes nothing."""
     classes = len(split.class_names)
-    if shape != (len(x), classes):
-        raise ValueError(
-            f"fit expects a layer that gives one output for each of the {classes} classes, (batch, {classes}), but "
-            f"from images {x.shape} it makes {shape}."
-        )
+
+    def outputs_and_loss(key: jax.Array, x: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        outputs, _ = layer.apply(*layer.init(key, x), x, train=False)
+        if outputs.shape != (len(x), classes):
+            raise ValueError(
+                f"fit expects a layer that gives one output for each of the {classes} classes, (batch, {classes}), "
+                f"but from images {x.shape} it makes {outputs.shape}."
+            )
+        return outputs, loss(outputs, labels)
+
+    _, values = jax.eval_shape(outputs_and_loss, jax.random.key(0), x, split.labels[: x.shape[0]])
+    if values.shape != x.shape[:1]:
+        raise ValueError(f"fit expects a loss of one number an example, {x.shape[:1]}, got {values.shape}.")
     if split.labels.min() < 0 or split.labels.max() >= classes:
         raise ValueError(
             f"fit expects labels from 0 to {classes - 1}, got {split.labels.min()} to {split.labels.max()}."

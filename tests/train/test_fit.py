@@ -106,6 +106,10 @@ def test_it_learns_what_can_be_learned() -> None:
         ({"epochs": 0}, "at least 1 epoch"),
         ({"batch_size": 24}, "from 1 to 23"),
         ({"layer": fnn.models.linear_classifier(4)}, r"one output for each of the 3 classes.*\(23, 4\)"),
+        (
+            {"loss": lambda outputs, labels: losses.softmax_cross_entropy(outputs, labels).mean()},
+            "one number an example",
+        ),
         ({"layer": fnn.Dense(3)}, r"\(23, 2, 2, 3\)"),
         ({"train": replace(numbered_split(), labels=np.full(23, 3, np.int32))}, "labels from 0 to 2, got 3 to 3"),
     ],
