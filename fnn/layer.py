@@ -60,7 +60,7 @@ def stateless(init: Callable[[jax.Array, Any], Params], apply: Callable[[Params,
     Example:
       >>> def Scale(initial=1.0):
       ...     def init(key, x):
-      ...         return {"scale": jnp.full(x.shape[-1:], initial)}
+      ...         return {"scale": jnp.full(x.shape[-1:], initial, jnp.float32)}
       ...     def apply(params, x):
       ...         return x * params["scale"].astype(x.dtype)
       ...     return stateless(init, apply, name="scale")

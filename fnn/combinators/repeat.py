@@ -24,12 +24,12 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
       unroll: whether to write the blocks out instead of scanning over them.
 
     Raises:
-      ValueError: if `times` is below 1; when initialized or applied, if the block changes the shape or dtype of its
+      ValueError: if `times` is no integer of at least 1; when initialized or applied, if the block changes the shape or dtype of its
         input, or the parameters are not stacked `times` high.
     """
     check_is_layer("repeat", "its block", block)
-    if times < 1:
-        raise ValueError(f"repeat expects times of at least 1, got {times}.")
+    if not isinstance(times, int) or times < 1:
+        raise ValueError(f"repeat expects times as an integer of at least 1, got {times!r}.")
 
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
         keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(times))

@@ -51,7 +51,7 @@ def step(x: jax.Array) -> jax.Array:
 
 def prepend_one(x: jax.Array) -> jax.Array:
     """Flattens each example of `(batch, …)` and puts a 1 before it, the input of the bias."""
-    flat = x.reshape(x.shape[0], -1)
+    flat = x.reshape(x.shape[0], math.prod(x.shape[1:]))
     return jnp.concatenate([jnp.ones((x.shape[0], 1), x.dtype), flat], axis=1)
 
 
@@ -81,8 +81,8 @@ def fit_perceptron(
     Raises:
       ValueError: if `x` and `targets` differ in number, or a target is neither 0 nor 1.
     """
-    with_bias = prepend_one(jnp.asarray(x))
-    wanted = jnp.asarray(targets).reshape(len(targets), -1).astype(with_bias.dtype)
+    with_bias = prepend_one(jnp.asarray(x, jnp.float32))
+    wanted = jnp.asarray(targets, jnp.float32).reshape(len(targets), -1)
     (weights,) = expect.entries(params, "fit_perceptron", weights=(with_bias.shape[1], wanted.shape[1]))
     if len(x) != len(wanted) or not bool(jnp.all((wanted == 0) | (wanted == 1))):
         raise ValueError(f"fit_perceptron expects one target in {{0, 1}} for each of {len(x)} samples, got {targets}.")
@@ -96,5 +96,5 @@ def fit_perceptron(
         weights, mistakes = lax.scan(show, weights, (with_bias, wanted))
         return weights, jnp.sum(mistakes).astype(jnp.int32)
 
-    weights, errors = lax.scan(epoch, weights.astype(with_bias.dtype), length=epochs)
+    weights, errors = lax.scan(epoch, weights, length=epochs)
     return PerceptronFit({"weights": weights}, errors)

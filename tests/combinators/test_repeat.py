@@ -114,7 +114,7 @@ def test_an_unknown_entry_in_the_stack_is_refused(key, net):
         net.apply(params | {"unknown": jnp.ones((TIMES, 2))}, state, X, train=False)
 
 
-@pytest.mark.parametrize("times", [0, -1])
+@pytest.mark.parametrize("times", [0, -1, 2.0, "3"])
 def test_fewer_than_one_block_is_refused(times):
-    with pytest.raises(ValueError, match="times of at least 1"):
+    with pytest.raises(ValueError, match="times as an integer of at least 1"):
         fnn.repeat(fnn.Relu, times)

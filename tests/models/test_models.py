@@ -257,3 +257,13 @@ def test_the_20_line_example_follows_the_derivation_by_hand():
         wanted = numpy_losses(x, y, w1, w2)
     assert wanted[-1] < 0.1 * wanted[0]
     np.testing.assert_allclose(losses, wanted, rtol=1e-4)
+
+
+def test_the_perceptron_learns_from_integers_and_takes_an_empty_batch():
+    net = models.perceptron()
+    corners = jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    params, _ = net.init(jax.random.key(0), jax.ShapeDtypeStruct((4, 2), jnp.float32))
+    fitted = models.fit_perceptron(params, corners, jnp.array([0, 0, 0, 1]), epochs=20)
+    y, _ = net.apply(fitted.params, {}, corners.astype(jnp.float32), train=False)
+    np.testing.assert_array_equal(y[:, 0], [0, 0, 0, 1])
+    assert net.apply(fitted.params, {}, jnp.zeros((0, 2)), train=False)[0].shape == (0, 1)
