@@ -24,8 +24,8 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
       unroll: whether to write the blocks out instead of scanning over them.
 
     Raises:
-      ValueError: if `times` is no integer of at least 1; when initialized or applied, if the block changes the shape or dtype of its
-        input, or the parameters are not stacked `times` high.
+      ValueError: if `times` is no integer of at least 1; when initialized or applied, if the block changes the shape
+        or dtype of its input, or the parameters are not stacked `times` high.
     """
     check_is_layer("repeat", "its block", block)
     if not isinstance(times, int) or times < 1:
