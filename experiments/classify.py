@@ -1,6 +1,6 @@
 r"""Train any model on any data set and see how well it classifies images it has never seen.
 
-Question: how well does a network recognize images, and what does it confuse? (Curriculum row 18, the main job.)
+Question: how well does a network recognize images, and what does it confuse?
 
   python -m experiments.classify                                        # LeNet-5 on handwritten digits
   python -m experiments.classify --model=mlp --optimizer=adam --learning_rate=0.001 --epochs=20
@@ -19,6 +19,7 @@ Reference: LeCun et al. 1998, "Gradient-based learning applied to document recog
 """
 
 import inspect
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,9 @@ FILTERS = flags.DEFINE_integer(
     "filters", None, "Features of each convolution, where the model leaves them open.", lower_bound=1
 )
 PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "In what the network computes.")
-SEED = flags.DEFINE_integer("seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0)
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0, upper_bound=2**32 - 1
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-MODEL-seedSEED by default.")
 
 
@@ -164,7 +167,10 @@ def make_workdir() -> Path:
     path = Path(WORKDIR.value or f"runs/{DATASET.value}-{MODEL.value}-seed{SEED.value}")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "result.json.part").touch()
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except FileExistsError:
+        raise FlagError(f"--workdir={path} is no directory") from None
     except OSError as error:
         raise FlagError(f"--workdir={path} cannot be written to: {error.strerror}") from error
     return path

@@ -1,5 +1,7 @@
 """How every experiment starts: flags are parsed and refused in one line, and errors of use are no tracebacks."""
 
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -17,6 +19,10 @@ def run(main: Callable[[], None]) -> None:
     A wrong flag prints one line on the standard error and ends the process with status 2.
     """
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± gets a question mark, not an error
+
     def parse(argv: Sequence[str]) -> list[str]:
         try:
             rest = flags.FLAGS(argv)
@@ -33,6 +39,15 @@ def run(main: Callable[[], None]) -> None:
             main()
         except FlagError as error:
             _refuse(error)
+        except FloatingPointError as error:
+            sys.exit(f"stopped: {error}")
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        except BrokenPipeError:
+            # Whoever read the output has left, as `head` does; without this Python would complain while it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
 
     # absl handles --help itself, while it parses.
     app.run(checked, flags_parser=parse)

@@ -25,7 +25,11 @@ Shapes without numbers: `net.init(key, jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.
 `python -m experiments.classify --help` runs all of it from flags.
 """
 
-from fnn import analysis, data, losses, models, train
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from fnn import losses, models
 from fnn.combinators import branch, frozen, graph, mixed_precision, parallel, remat, repeat, residual, serial
 from fnn.layer import ApplyFn, Identity, InitFn, Layer, elementwise, stateless
 from fnn.layers import (
@@ -56,6 +60,9 @@ from fnn.layers import (
     SumPool,
     Tanh,
 )
+
+if TYPE_CHECKING:
+    from fnn import analysis, data, train
 
 __version__ = "0.1.0"
 
@@ -106,10 +113,16 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
-    # Rooms.
-    "analysis",
-    "data",
+    # Rooms; the last three are loaded when they are first asked for.
     "losses",
     "models",
+    "analysis",
+    "data",
     "train",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in ("analysis", "data", "train"):
+        return importlib.import_module(f"fnn.{name}")
+    raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -6,6 +6,7 @@ A leaf says what it expected and what came. The combinators above it add where, 
       in layer 'features/conv1', given x of shape (8, 3072)
 """
 
+import reprlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +46,13 @@ def array(x: Any, layer: str, axes: str = "", ranks: Collection[int] = (), hint:
     return x if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)  # pyright: ignore[reportReturnType]
 
 
+def pixels(x: jax.Array, layer: str) -> jax.Array:
+    """Returns `x`, `(batch, *spatial, channels)`, after checking that it has at least one pixel."""
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"{layer} expects images of at least one pixel, got x of shape {tuple(x.shape)}.")
+    return x
+
+
 def entries(tree: Any, layer: str, kind: str = "parameters", /, **shapes: tuple[int, ...]) -> tuple[jax.Array, ...]:
     """Returns the named arrays of a leaf's `params` or `state`, in the order of `shapes`, after checking them.
 
@@ -56,7 +64,7 @@ def entries(tree: Any, layer: str, kind: str = "parameters", /, **shapes: tuple[
         return tuple(found[name] for name in shapes)
     got = ", ".join(f"{name} {describe(value)}".strip() for name, value in found.items()) or "none"
     if not shapes:
-        raise ValueError(f"{layer} has no {kind}, got {got}. The {kind} seem to belong to another network.")
+        raise ValueError(f"{layer} has no {kind}, got {got}. They are another network's.")
     expected = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     raise ValueError(
         f"{layer} expects {kind} {expected} for this input, got {got}. "
@@ -76,7 +84,7 @@ def children(tree: Any, combinator: str, kind: str, names: Collection[str]) -> N
     if unknown:
         raise ValueError(
             f"{combinator} has no layers for the {kind} {unknown}; its layers are {list(names)}. "
-            f"The {kind} seem to belong to another network."
+            "They are another network's."
         )
 
 
@@ -108,8 +116,9 @@ def describe(x: Any) -> str:
     if isinstance(x, Mapping):
         return "{" + ", ".join(f"{name}: {describe(value)}" for name, value in x.items()) + "}"
     if isinstance(x, tuple | list):
-        return f"a {type(x).__name__} of {len(x)}: (" + ", ".join(map(describe, x)) + ")"
-    return f"{x!r} of type {type(x).__name__}"
+        few = [describe(value) for value in x[:4]] + ["…"] * (len(x) > 4)
+        return f"a {type(x).__name__} of {len(x)}: (" + ", ".join(few) + ")"
+    return f"{reprlib.repr(x)} of type {type(x).__name__}"
 
 
 @contextmanager

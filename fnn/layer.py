@@ -5,7 +5,8 @@
 
 `params` is what the gradient is taken of. `state` is what a forward pass updates, such as the running moments of
 BatchNorm. Both are nested dicts keyed by layer name, and a layer that has none of one contributes no entry to it.
-`x` is an array, a `jax.ShapeDtypeStruct`, or a pytree of them; `init` reads only its shape and dtype.
+`x` is an array, a `jax.ShapeDtypeStruct`, or a pytree of them; `init` reads only its shape and dtype. `train` is a
+Python bool, which `jit` must not trace: `jax.jit(net.apply, static_argnames="train")`, or close over it.
 
 Everything else in the library makes such pairs (`fnn.layers`), composes them (`fnn.combinators`), or trains them
 (`fnn.train`). There is nothing to register and nothing to subclass: whoever writes two functions has written a layer.
@@ -126,4 +127,4 @@ def elementwise(function: Callable[[jax.Array], jax.Array], name: str | None = N
 
 
 Identity = elementwise(lambda x: x, name="identity")
-"""The smallest layer there is: gives back its input."""
+"""The smallest layer there is: gives back its input, one floating-point array."""

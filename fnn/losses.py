@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn.ops import widen
 
@@ -27,8 +28,7 @@ def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """
     log_p = jax.nn.log_softmax(widen(jnp.asarray(logits)), axis=-1)
     target, exists = _targets(log_p, labels, "softmax_cross_entropy")
-    # Where the target is 0 the term is 0, also where log p is −inf.
-    loss = -jnp.sum(jnp.where(target == 0, 0, target * log_p), axis=-1)
+    loss = -jnp.sum(_weigh(target, log_p), axis=-1)
     return jnp.where(exists, loss, jnp.nan)
 
 
@@ -50,8 +50,8 @@ def multiclass_hinge(scores: jax.Array, labels: jax.Array, margin: float = 1.0) 
     """
     scores = widen(jnp.asarray(scores))
     target, exists = _targets(scores, labels, "multiclass_hinge")
-    right = jnp.sum(target * scores, axis=-1, keepdims=True)
-    loss = jnp.sum((1 - target) * jax.nn.relu(scores - right + margin), axis=-1)
+    right = jnp.sum(_weigh(target, scores), axis=-1, keepdims=True)
+    loss = jnp.sum(_weigh(1 - target, jax.nn.relu(scores - right + margin)), axis=-1)
     return jnp.where(exists, loss, jnp.nan)
 
 
@@ -70,7 +70,8 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """
     logits = widen(jnp.asarray(logits))
     labels = _same_shape(logits, labels, "binary_cross_entropy")
-    return jnp.sum(jax.nn.softplus(logits) - labels * logits, axis=-1)
+    yes, no = jax.nn.softplus(-logits), jax.nn.softplus(logits)  # −log y and −log(1 − y)
+    return jnp.sum(_weigh(labels, yes) + _weigh(1 - labels, no), axis=-1)
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array, *, half: bool = False) -> jax.Array:
@@ -109,6 +110,11 @@ def kernels_of(params: Any) -> Any:
 
 def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.Array]:
     """Returns labels as rows of probabilities, and whether each example's class exists."""
+    if logits.ndim == 0:
+        raise ValueError(f"{loss} expects logits of shape (…, classes), got a scalar.")
+    if isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer):
+        # Before JAX holds them as 32 bits, in which 2³² would be class 0.
+        labels = np.where((labels >= 0) & (labels < logits.shape[-1]), labels, -1).astype(np.int32)
     labels = jnp.asarray(labels)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
         # A uint8 could not count to 256 classes, and an int64 could wrap into one of them.
@@ -122,6 +128,11 @@ def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.
         f"{loss} expects integer labels of shape {logits.shape[:-1]} or probabilities of shape {logits.shape} for "
         f"logits of shape {logits.shape}, got {labels.dtype} labels of shape {labels.shape}."
     )
+
+
+def _weigh(weights: jax.Array, terms: jax.Array) -> jax.Array:
+    """Returns `weights · terms`, 0 where the weight is 0, also if the term is infinite there."""
+    return jnp.where(weights == 0, 0, weights * jnp.where(weights == 0, 0, terms))
 
 
 def _same_shape(logits: jax.Array, labels: Any, loss: str) -> jax.Array:

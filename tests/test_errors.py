@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import fnn
@@ -302,3 +303,53 @@ def test_a_function_where_a_layer_is_expected(combine):
 def test_something_else_where_a_layer_is_expected(thing):
     with pytest.raises(TypeError, match="serial expects a Layer as argument 2, got"):
         fnn.serial(fnn.Relu, thing)
+
+
+def test_lists_and_pairs_have_hints_of_their_own():
+    with pytest.raises(TypeError, match=r"Unpack it: serial\(\*layers\)"):
+        fnn.serial([Dense(3), fnn.Relu])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"pass it as name=layer"):
+        fnn.graph({"h": (Dense(3), "x")})
+    with pytest.raises(ValueError, match="different names"):
+        fnn.graph({"y": (jnp.negative, "x")}, inputs=("x", "x"))
+
+
+def test_a_layer_whose_init_gives_no_pair_of_dicts_is_named():
+    init_bare: Any = lambda key, x: jnp.ones(3)  # noqa: E731 - typed as what it is not
+    bare = fnn.stateless(init_bare, lambda params, x: x, name="bare")
+    assert raised(lambda: init(fnn.serial(mine=bare), ROWS), TypeError, "two dicts, but gave") == [
+        "  in layer 'mine', given x of shape (8, 3072)"
+    ]
+
+
+@pytest.mark.parametrize("layer", [fnn.MaxPool(2, padding=1), fnn.GlobalAvgPool, fnn.ConvTranspose(4, 5), Conv(4, 3)])
+def test_images_without_pixels_are_refused(layer):
+    raised(lambda: init(layer, SDS((1, 0, 8, 3), jnp.float32)), ValueError, "at least one pixel")
+
+
+@pytest.mark.parametrize("layer", [Dense(4), fnn.Maxout(4)])
+def test_inputs_without_channels_are_refused(layer):
+    raised(lambda: init(layer, SDS((2, 0), jnp.float32)), ValueError, "hold no numbers")
+
+
+def test_an_initializer_of_another_shape_is_named():
+    wrong = Dense(4, kernel_init=lambda key, shape, dtype: jnp.ones((2, 2), dtype))
+    raised(lambda: init(wrong, ROWS), ValueError, r"initializer of kernel was asked for shape \(3072, 4\)")
+    with pytest.raises(ValueError, match="knows no initializer"):
+        Dense(4, kernel_init=jnp.ones((3, 3)))  # pyright: ignore[reportArgumentType]
+
+
+def test_a_long_list_makes_no_long_message():
+    with pytest.raises(ValueError, match="a list of 500") as caught:
+        Dense(3).init(KEY, [[1.0, 2.0]] * 500)
+    assert len(str(caught.value)) < 500
+
+
+def test_numpy_integers_are_integers():
+    x = jnp.ones((1, 6, 6, 3))
+    pads: tuple[Any, ...] = (np.int64(1), ((np.int32(1), np.int32(1)), (1, 1)))
+    for padding in pads:
+        params, state = Conv(4, 3, padding=padding).init(KEY, x)
+        assert Conv(4, 3, padding=padding).apply(params, state, x, train=False)[0].shape == (1, 6, 6, 4)
+    with pytest.raises(ValueError, match="padding as"):
+        Conv(4, 3, padding=np.array([[1, 1], [1, 1]]))  # pyright: ignore[reportArgumentType]

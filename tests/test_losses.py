@@ -267,3 +267,26 @@ def test_l2_of_half_precision_is_summed_in_float32(dtype: Any) -> None:
     total = jax.jit(l2)({"kernel": jnp.full((64, 64), 100, dtype)})
     assert total.dtype == jnp.float32
     assert total == 4096 * 1e4
+
+
+def test_a_class_that_is_ruled_out_costs_nothing():
+    """A score of −∞ masks a class."""
+    scores = jnp.array([[1.0, -jnp.inf]])
+    for loss in (fnn.losses.multiclass_hinge, fnn.losses.softmax_cross_entropy):
+        np.testing.assert_array_equal(loss(scores, jnp.array([0])), [0])
+        gradient = jax.grad(lambda scores, loss=loss: loss(scores, jnp.array([0])).sum())(jnp.array([[1.0, -1e30]]))
+        assert np.all(np.isfinite(gradient))
+    certain = jnp.array([[jnp.inf, -jnp.inf]])
+    np.testing.assert_array_equal(fnn.losses.binary_cross_entropy(certain, jnp.array([[1.0, 0.0]])), [0])
+
+
+@pytest.mark.parametrize("labels", [np.array([2**32]), np.array([2**32 + 1], np.uint64), np.array([-1])])
+def test_numpy_labels_are_judged_before_they_are_narrowed(labels):
+    assert np.isnan(fnn.losses.softmax_cross_entropy(jnp.ones((1, 3)), labels)).all()
+
+
+def test_complex_numbers_and_scalars_are_refused():
+    with pytest.raises(TypeError, match="real numbers, got complex64"):
+        fnn.losses.squared_error(jnp.ones((1, 3), jnp.complex64), jnp.ones((1, 3)))
+    with pytest.raises(ValueError, match="got a scalar"):
+        fnn.losses.multiclass_hinge(jnp.ones(()), jnp.array(0))

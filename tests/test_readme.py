@@ -21,6 +21,14 @@ def test_the_example_learns(capsys: pytest.CaptureFixture[str]) -> None:
     assert loss < 1.0  # it starts at about ln 10 = 2.3
 
 
+@pytest.mark.usefixtures("optax_promotes")
+def test_fit_takes_data_of_your_own(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(block("fit"), {})
+    accuracy, shape = capsys.readouterr().out.split(maxsplit=1)
+    assert 0.4 < float(accuracy) <= 1
+    assert shape.strip() == "(84, 2)"
+
+
 def test_a_layer_of_your_own_is_a_layer() -> None:
     import jax
     import jax.numpy as jnp

@@ -49,7 +49,7 @@ def check_is_layer(combinator: str, what: str, layer: Any) -> None:
     """Raises `TypeError`, with what to write instead, unless `layer` is a `Layer`."""
     if isinstance(layer, Layer):
         return
-    hint = ""
+    hint = f" Unpack it: {combinator}(*layers)." if isinstance(layer, tuple | list) else ""
     if callable(layer):
         called = getattr(layer, "__name__", type(layer).__name__)
         hint = (
@@ -61,7 +61,10 @@ def check_is_layer(combinator: str, what: str, layer: Any) -> None:
 def init_child(name: str, layer: Layer, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
     """Returns a child's parameters, its state, and the shape and dtype of what it makes of `x`."""
     with expect.located(name, x):
-        params, state = layer.init(named_key(key, name), x)
+        made = layer.init(named_key(key, name), x)
+        if not isinstance(made, tuple) or [isinstance(tree, Mapping) for tree in made] != [True, True]:
+            raise TypeError(f"init must return (params, state), two dicts, but gave {expect.describe(made)}.")
+        params, state = made
         y, _ = jax.eval_shape(partial(layer.apply, train=False), params, state, x)
         return params, state, y
 
@@ -83,4 +86,4 @@ def check_trees(combinator: str, children: Mapping[str, Layer], params: Params, 
 
 def without_empty(tree: dict[str, Any]) -> dict[str, Any]:
     """Drops the entries of children that have nothing: a layer without parameters contributes no entry."""
-    return {name: value for name, value in tree.items() if value != {}}
+    return {name: value for name, value in tree.items() if value}

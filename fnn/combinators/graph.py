@@ -50,6 +50,8 @@ def graph(
       ...     inputs=("left", "right"), encode=Dense(8))
     """
     input_names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+    if len(set(input_names)) < len(input_names):
+        raise ValueError(f"graph expects inputs of different names, got {input_names}.")
     order = _sort(_parse(wires, layers, input_names), input_names)
     output = output if output is not None else _only_unread(order)
     _check_all_used(order, layers, input_names, (output,) if isinstance(output, str) else output)
@@ -108,6 +110,8 @@ def _parse(wires: Mapping[str, Any], layers: Mapping[str, Layer], inputs: tuple[
         if not isinstance(wire, tuple) or len(wire) < 2 or not all(isinstance(source, str) for source in wire[1:]):
             raise ValueError(f"graph expects wire {name!r} as (layer name or function, source, …), got {wire!r}.")
         made_by, *sources = wire
+        if isinstance(made_by, Layer):
+            raise ValueError(f"graph wire {name!r} holds a layer: pass it as name=layer and write its name here.")
         if name in inputs:
             raise ValueError(f"graph cannot make {name!r}: it is an input.")
         if not callable(made_by) and made_by not in layers:

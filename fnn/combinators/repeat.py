@@ -28,7 +28,7 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
         or dtype of its input, or the parameters are not stacked `times` high.
     """
     check_is_layer("repeat", "its block", block)
-    if not isinstance(times, int) or times < 1:
+    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
         raise ValueError(f"repeat expects times as an integer of at least 1, got {times!r}.")
 
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:

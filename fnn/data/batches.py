@@ -9,7 +9,7 @@ from fnn.keys import number_of
 
 def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
     """Returns the order of epoch `epoch`, counted from 0: each of `samples` indices once."""
-    return np.random.default_rng([seed, int(number_of("order")), epoch]).permutation(samples)
+    return np.random.default_rng([seed, number_of("order"), epoch]).permutation(samples)
 
 
 class Batches(NamedTuple):

@@ -18,7 +18,16 @@ class Normalization(NamedTuple):
     """`(channels,)`, float32, never zero."""
 
     def __call__(self, images: jax.Array | np.ndarray) -> jax.Array:
-        """Turns uint8 images `(batch, height, width, channels)` into float32 of about mean 0 and variance 1."""
+        """Turns uint8 images `(batch, height, width, channels)` into float32 of about mean 0 and variance 1.
+
+        Raises:
+          ValueError: if the images have another rank or number of channels.
+        """
+        if len(images.shape) != 4 or images.shape[-1] != len(self.mean):
+            raise ValueError(
+                f"this normalization expects images of shape (batch, height, width, {len(self.mean)}), "
+                f"got {tuple(images.shape)}."
+            )
         mean, std = (jnp.asarray(moment).reshape(1, 1, 1, -1) for moment in self)
         return (jnp.asarray(images).astype(jnp.float32) / 255 - mean) / std
 

@@ -30,8 +30,10 @@ def padding(value: Any, layer: str, *, lowest: float = 0) -> str | int | tuple[t
     def is_pair(value: Any) -> bool:
         return isinstance(value, tuple | list) and len(value) == 2 and all(map(fits, value))
 
-    if value in ("SAME", "VALID") or fits(value):
+    if isinstance(value, str) and value in ("SAME", "VALID"):
         return value
+    if fits(value):
+        return int(value)
     if isinstance(value, tuple | list) and 1 <= len(value) <= 3 and all(map(is_pair, value)):
         return tuple((int(low), int(high)) for low, high in value)
     least = "" if lowest == -np.inf else f" of at least {lowest}"

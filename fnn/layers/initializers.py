@@ -38,7 +38,7 @@ def resolve_initializer(initializer: Initializer, layer: str) -> InitializerFn:
     """
     if callable(initializer):
         return initializer
-    if initializer not in INITIALIZERS:
+    if not isinstance(initializer, str) or initializer not in INITIALIZERS:
         raise ValueError(
             f"{layer} knows no initializer {initializer!r}. Choose one of {', '.join(INITIALIZERS)}, "
             "or pass a function (key, shape, dtype) -> array."
@@ -49,9 +49,16 @@ def resolve_initializer(initializer: Initializer, layer: str) -> InitializerFn:
 def parameters(
     key: jax.Array, initializers: Mapping[str, InitializerFn], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, jax.Array]:
-    """Makes a layer's parameters, in float32 whatever the input's dtype, each from a key of its own."""
-    keys = jax.random.split(key, len(shapes))
-    return {
-        name: initializers[name](own, shape, jnp.float32)
-        for own, (name, shape) in zip(keys, shapes.items(), strict=True)
-    }
+    """Makes a layer's parameters, in float32 whatever the input's dtype, each from a key of its own.
+
+    Raises:
+      ValueError: if a parameter would hold no numbers, or an initializer does not give the shape it was asked for.
+    """
+    made = {}
+    for own, (name, shape) in zip(jax.random.split(key, len(shapes)), shapes.items(), strict=True):
+        if 0 in shape:
+            raise ValueError(f"{name} would have shape {shape} and hold no numbers: the input has no channels.")
+        made[name] = initializers[name](own, shape, jnp.float32)
+        if getattr(made[name], "shape", None) != shape:
+            raise ValueError(f"the initializer of {name} was asked for shape {shape}, but gave {made[name]!r:.80}.")
+    return made

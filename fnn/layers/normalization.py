@@ -1,5 +1,6 @@
 """Layers that give their input mean 0 and variance 1, then a learned scale and bias for each channel."""
 
+import math
 from typing import Any
 
 import jax
@@ -26,8 +27,8 @@ def BatchNorm(*, momentum: float = 0.9, epsilon: float = 1e-5, scale: bool = Tru
       bias: whether to learn a summand for each channel, 0 at first.
 
     Raises:
-      ValueError: if `momentum` is not in [0, 1); when applied, if `x` has fewer than two axes, or in training only
-        one value for each channel, which has no variance.
+      ValueError: if `momentum` is not in [0, 1); when initialized or applied, if `x` has fewer than two axes, or
+        in training only one value for each channel, which has no variance.
 
     Reference: Ioffe & Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
     """
@@ -53,7 +54,7 @@ def BatchNorm(*, momentum: float = 0.9, epsilon: float = 1e-5, scale: bool = Tru
         if not train:
             mean, var = (expect.broadcastable(moment, x.ndim) for moment in (old_mean, old_var))
             return _standardize(x, mean, var, epsilon, affine), state
-        count = x.size // max(channels, 1)
+        count = math.prod(x.shape[:-1])
         if count < 2:
             raise ValueError(
                 f"BatchNorm in training expects more than one value for each channel, got x of shape {x.shape}. "
@@ -76,7 +77,7 @@ def LayerNorm(*, epsilon: float = 1e-5, scale: bool = True, bias: bool = True) -
     Maps `(…, channels)` to the same shape. Arguments as `BatchNorm`'s.
 
     Raises:
-      ValueError: when applied, if `x` is a scalar or the parameters have the wrong shape.
+      ValueError: when initialized or applied, if `x` is a scalar or the parameters have the wrong shape.
 
     Reference: Ba et al. 2016, arXiv 1607.06450, eq. 3.
     """

@@ -82,7 +82,8 @@ def Subsample(stride: PerAxis = 2) -> Layer:
 
 
 def _check_image(x: Any) -> jax.Array:
-    return expect.array(x, "GlobalAvgPool", "(batch, height, width, channels)", (3, 4, 5), RANK_HINT)
+    x = expect.array(x, "GlobalAvgPool", "(batch, height, width, channels)", (3, 4, 5), RANK_HINT)
+    return expect.pixels(x, "GlobalAvgPool")
 
 
 def _mean_over_places(x: jax.Array) -> jax.Array:

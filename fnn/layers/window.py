@@ -45,7 +45,8 @@ class Window(NamedTuple):
         ranks = self._ranks()
         any_rank = len(ranks) > 1
         axes = _AXES[2 if any_rank else min(ranks)]
-        return expect.array(x, self.layer, axes, [n + 2 for n in ranks], RANK_HINT if any_rank else "")
+        x = expect.array(x, self.layer, axes, [n + 2 for n in ranks], RANK_HINT if any_rank else "")
+        return expect.pixels(x, self.layer)
 
     def place(self, sizes: Sequence[int]) -> Placed:
         """Places the window on an input of these spatial sizes."""

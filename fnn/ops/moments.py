@@ -7,7 +7,13 @@ import jax.numpy as jnp
 
 
 def widen(x: jax.Array) -> jax.Array:
-    """Returns `x` in at least float32, in which sums over many values are taken."""
+    """Returns `x` in at least float32, in which sums over many values are taken.
+
+    Raises:
+      TypeError: if `x` is complex, whose imaginary part would be lost.
+    """
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise TypeError(f"expected real numbers, got {x.dtype} of shape {x.shape}.")
     narrow = not jnp.issubdtype(x.dtype, jnp.floating) or jnp.finfo(x.dtype).bits < 32
     return x.astype(jnp.float32) if narrow else x
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fnn import expect
 from fnn.data import Normalization, Split, make_batches, normalization_of
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
@@ -72,8 +73,9 @@ def fit(
 
     Raises:
       ValueError: before anything is compiled, if `epochs` or `batch_size` is out of range, the layer has not one
-        output for each class, the loss not one number an example, or a label is of no class.
-      FloatingPointError: if an epoch's training loss is not finite.
+        output for each class, the loss not one number an example, a batch size has no training step, or the
+        validation split is of another kind.
+      FloatingPointError: if an epoch's training loss, or in the end a parameter, is not finite.
     """
     if epochs < 1:
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
@@ -81,8 +83,11 @@ def fit(
     normalization = normalization_of(train)
     first = jax.eval_shape(normalization, train.images[:batch_size])
     _check_fits(layer, loss, first, train)
-    train_state = init_train_state(layer, optimizer, seed, first)
+    _check_validation(train, validation)
+    # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
+    train_state = jax.tree.map(lambda leaf: leaf.copy(), init_train_state(layer, optimizer, seed, first))
     step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)
+    _check_steps(step, train_state, train, {len(chosen) for chosen in batches.epoch(0)})
     evaluate = make_evaluate(layer, loss, normalization)
     history = []
     with _bar(epochs * batches.per_epoch, progress) as bar:
@@ -98,7 +103,7 @@ def fit(
             train_loss, train_accuracy = np.average(np.asarray(jax.device_get(steps)), axis=0, weights=sizes)
             if not np.isfinite(train_loss):
                 raise FloatingPointError(
-                    f"the training loss of epoch {epoch + 1} is {train_loss}. Use a lower learning rate."
+                    f"the training loss of epoch {epoch + 1} is {train_loss}. A lower learning rate may help."
                 )
             judged = None if validation is None else evaluate(train_state.params, train_state.state, validation)
             record = Epoch(
@@ -112,6 +117,8 @@ def fit(
             history.append(record)
             if on_epoch is not None:
                 on_epoch(record)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(train_state.params))):
+        raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
     return Fit(
         train_state,
         normalization,
@@ -126,20 +133,38 @@ def _check_fits(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Spli
 
     def outputs_and_loss(key: jax.Array, x: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         outputs, _ = layer.apply(*layer.init(key, x), x, train=False)
-        if outputs.shape != (len(x), classes):
+        if expect.shape_of(outputs) != (len(x), classes):
             raise ValueError(
                 f"fit expects a layer that gives one output for each of the {classes} classes, (batch, {classes}), "
-                f"but from images {x.shape} it makes {outputs.shape}."
+                f"but from images {x.shape} it makes {expect.describe(outputs)}."
             )
         return outputs, loss(outputs, labels)
 
     _, values = jax.eval_shape(outputs_and_loss, jax.random.key(0), x, split.labels[: x.shape[0]])
     if values.shape != x.shape[:1]:
         raise ValueError(f"fit expects a loss of one number an example, {x.shape[:1]}, got {values.shape}.")
-    if split.labels.min() < 0 or split.labels.max() >= classes:
+
+
+def _check_validation(train: Split, validation: Split | None) -> None:
+    if validation is None:
+        return
+    kinds = [(split.images.shape[1:], split.class_names) for split in (train, validation)]
+    if len(validation) == 0 or kinds[0] != kinds[1]:
         raise ValueError(
-            f"fit expects labels from 0 to {classes - 1}, got {split.labels.min()} to {split.labels.max()}."
+            "fit expects a validation split with the training split's image shape and classes, got "
+            f"{len(validation)} samples of {kinds[1]} beside {kinds[0]}."
         )
+
+
+def _check_steps(step: Callable[..., Any], train_state: TrainState, train: Split, sizes: set[int]) -> None:
+    """Traces a step for each size of batch, so that what cannot be trained fails now and not at an epoch's end."""
+    for size in sorted(sizes):
+        batch = Batch(jnp.asarray(train.images[:size]), jnp.asarray(train.labels[:size]))
+        try:
+            jax.eval_shape(step, train_state, batch)
+        except ValueError as error:
+            error.add_note(f"  in a training step on a batch of {size}; another batch size changes the last batch's")
+            raise
 
 
 def _bar(total: int, progress: bool) -> Any:

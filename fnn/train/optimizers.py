@@ -24,10 +24,14 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
     "constant": lambda peak, _: optax.constant_schedule(peak),
     "cosine": lambda peak, steps: optax.cosine_decay_schedule(peak, steps),
-    "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 10, 1), steps),
+    "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(
+        0.0, peak, max(steps // 10, 1), max(steps, 2)
+    ),
     "linear": lambda peak, steps: optax.linear_schedule(peak, 0.0, steps),
     "exponential": lambda peak, steps: optax.exponential_decay(peak, steps, 0.01),
-    "step": lambda peak, steps: optax.piecewise_constant_schedule(peak, {steps // 2: 0.1, steps * 3 // 4: 0.1}),
+    "step": lambda peak, steps: optax.piecewise_constant_schedule(
+        peak, {max(steps // 2, 1): 0.1, max(steps * 3 // 4, 2): 0.1}
+    ),
 }
 """Learning rates over a run of `steps` steps that begins or peaks at `peak`.
 
@@ -69,10 +73,10 @@ def make_optimizer(
         raise ValueError(f"no optimizer is called {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
     if schedule not in SCHEDULES:
         raise ValueError(f"no schedule is called {schedule!r}; choose one of {', '.join(SCHEDULES)}.")
-    if not learning_rate > 0 or not weight_decay >= 0:
+    if not 0 < learning_rate < float("inf") or not 0 <= weight_decay < float("inf"):
         raise ValueError(
-            f"the learning rate must be positive and the weight decay not negative, got {learning_rate} and "
-            f"{weight_decay}."
+            f"the learning rate must be positive and the weight decay not negative, both finite, got {learning_rate} "
+            f"and {weight_decay}."
         )
     options = {}
     if momentum is not None:

@@ -37,5 +37,5 @@ def epoch_table(say: Callable[[str], None] = print) -> Callable[[Epoch], None]:
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Writes a result as JSON; whoever reads `path` finds the old file or the new one, never a part."""
     beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(result, indent=2) + "\n")
+    beside.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")
     os.replace(beside, path)  # noqa: PTH105 - the one that is atomic on every system

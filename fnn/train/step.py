@@ -68,20 +68,30 @@ def make_step(
 
     Args:
       layer: what is trained, in training mode.
-      optimizer: any optax optimizer.
+      optimizer: any optax optimizer of a tree of parameters.
       loss: one number an example; the step descends on the mean.
       prepare: what turns a batch's images into the layer's input, such as a `fnn.data.Normalization`.
     """
+
+    update = optax.with_extra_args_support(optimizer).update
 
     def mean_loss(params: Params, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, tuple[State, Any]]:
         outputs, state = layer.apply(params, state, prepare(batch.images), train=True, key=key)
         return jnp.mean(loss(outputs, batch.labels)), (state, outputs)
 
     def step(train_state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        params, state, opt_state, count, base = train_state
+        params, before, opt_state, count, base = train_state
         key = jax.random.fold_in(base, count)
-        (value, (state, outputs)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params, state, batch, key)
-        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        (value, (state, outputs)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params, before, batch, key)
+        # Plain optimizers ignore the named arguments; those that search along a line want them.
+        updates, opt_state = update(
+            gradient,
+            opt_state,
+            params,
+            value=value,
+            grad=gradient,
+            value_fn=lambda params: mean_loss(params, before, batch, key)[0],
+        )
         params = cast(Params, optax.apply_updates(params, updates))
         right = (jnp.argmax(outputs, axis=-1) == batch.labels).astype(jnp.float32)
         return TrainState(params, state, opt_state, count + 1, base), Metrics(value, jnp.mean(right))

@@ -74,3 +74,29 @@ def test_normalization_is_by_channel_and_leaves_a_constant_channel_at_zero() -> 
     mean, std = data.normalization_of(split)
     np.testing.assert_allclose(mean, [0.5, 7 / 255, 0], rtol=1e-6)
     np.testing.assert_allclose(std, [0.5, 1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((4, 8, 8), np.uint8)}, r"uint8 \(4, 8, 8\)"),
+        ({"images": np.zeros((4, 8, 8, 1), np.float32)}, "got float32"),
+        ({"labels": np.zeros(3, np.int32)}, r"4 images .* got int32 \(3,\)"),
+        ({"labels": np.eye(4, dtype=np.int32)}, r"got int32 \(4, 4\)"),
+        ({"labels": np.zeros(4)}, "got float64"),
+        ({"labels": np.array([0, 1, 2, 1])}, "from 0 to 1, got 0 to 2"),
+        ({"labels": np.array([0, 1, -1, 1])}, "got -1 to 1"),
+    ],
+)
+def test_a_split_that_does_not_fit_together_is_refused(change: dict, message: str) -> None:
+    good = {"images": np.zeros((4, 8, 8, 1), np.uint8), "labels": np.array([0, 1, 0, 1]), "class_names": ("a", "b")}
+    assert len(data.Split(**good, source="made by hand")) == 4
+    with pytest.raises(ValueError, match=message):
+        data.Split(**good | change, source="made by hand")
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (2, 8, 8), (8, 8, 1)])
+def test_images_of_another_shape_are_not_normalized(shape: tuple[int, ...]) -> None:
+    normalization = data.normalization_of(data.load("digits", "validation"))
+    with pytest.raises(ValueError, match=r"\(batch, height, width, 1\)"):
+        normalization(np.ones(shape, np.uint8))

@@ -74,6 +74,7 @@ def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
         (["--dropout=1"], "not including, 1, got 1.0"),
         (["--epoch=3"], "epochs"),
         (["--workdir=a_file/inside"], "cannot be written"),
+        (["--workdir=a_file"], "is no directory"),
     ],
 )
 def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
@@ -84,6 +85,14 @@ def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], s
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_diverges_says_so_in_one_line(tmp_path: Path) -> None:
+    done = classify(tmp_path, "--model=linear_classifier", "--schedule=constant", "--learning_rate=1e38")
+    assert done.returncode == 1
+    assert done.stderr.startswith("stopped: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.rglob("result.json*"))
 
 
 def test_help_says_what_it_is_and_lists_the_flags(tmp_path: Path) -> None:

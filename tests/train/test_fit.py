@@ -1,11 +1,13 @@
 """Training over epochs: what it sees, what it tells, that it repeats itself, and what it refuses."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import fnn
@@ -111,7 +113,10 @@ def test_it_learns_what_can_be_learned() -> None:
             "one number an example",
         ),
         ({"layer": fnn.Dense(3)}, r"\(23, 2, 2, 3\)"),
-        ({"train": replace(numbered_split(), labels=np.full(23, 3, np.int32))}, "labels from 0 to 2, got 3 to 3"),
+        ({"layer": fnn.parallel(fnn.Relu)}, "parallel expects"),
+        ({"layer": fnn.branch(fnn.models.linear_classifier(3), join=tuple)}, "a tuple of 1"),
+        ({"validation": replace(numbered_split(), images=np.zeros((23, 4, 4, 1), np.uint8))}, "validation split"),
+        ({"validation": numbered_split(0)}, "validation split"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_a_step(change: dict, message: str) -> None:
@@ -124,6 +129,27 @@ def test_what_cannot_be_trained_is_refused_before_a_step(change: dict, message: 
     }
     with pytest.raises(ValueError, match=message):
         train.fit(**arguments | change)
+
+
+def test_a_last_batch_that_cannot_be_trained_on_is_refused_before_the_first_step() -> None:
+    net = fnn.serial(flat=fnn.Flatten, norm=fnn.BatchNorm(), head=fnn.Dense(3))
+    started = []
+    with pytest.raises(ValueError, match="more than one value") as caught:
+        train.fit(net, numbered_split(21), optax.sgd(0.1), epochs=1, batch_size=4, on_epoch=started.append)
+    assert any("a batch of 1;" in note for note in caught.value.__notes__)
+    assert started == []
+
+
+def test_parameters_that_are_not_finite_after_the_last_step_stop_the_run() -> None:
+    with pytest.raises(FloatingPointError, match="last steps"):
+        train.fit(fnn.models.linear_classifier(3), numbered_split(), optax.sgd(float("inf")), epochs=1, batch_size=23)
+
+
+@pytest.mark.usefixtures("optax_promotes")
+@pytest.mark.parametrize("optimizer", [optax.contrib.prodigy(), optax.polyak_sgd(), optax.lbfgs()])
+def test_optimizers_that_keep_parameters_or_want_values_are_trained_with(optimizer: Any) -> None:
+    fitted = train.fit(fnn.models.linear_classifier(3), numbered_split(), optimizer, epochs=4, batch_size=23)
+    assert fitted.evaluate(numbered_split()).loss < fitted.history[0].train_loss
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:

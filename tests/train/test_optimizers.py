@@ -72,6 +72,7 @@ def test_schedules_pass_through_their_known_values(schedule: str, begin: float, 
         ({"schedule": "cosinus"}, "choose one of constant, cosine"),
         ({"learning_rate": 0.0}, "must be positive"),
         ({"learning_rate": float("nan")}, "must be positive"),
+        ({"learning_rate": float("inf")}, "both finite"),
         ({"weight_decay": -1.0}, "not negative"),
         ({"momentum": 1.0}, "momentum must be"),
         ({"name": "adam", "momentum": 0.5}, "sgd, rmsprop do"),
@@ -80,3 +81,12 @@ def test_schedules_pass_through_their_known_values(schedule: str, begin: float, 
 def test_what_is_not_possible_is_refused(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train.make_optimizer(**{"name": "sgd", "learning_rate": 0.1, "steps": 10} | arguments)
+
+
+@pytest.mark.parametrize("schedule", train.SCHEDULES)
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_schedules_of_very_short_runs_are_finite(schedule: str, steps: int) -> None:
+    rate = train.SCHEDULES[schedule](1.0, steps)
+    rates = [float(np.asarray(rate(step))) for step in range(steps)]
+    assert np.all(np.isfinite(rates))
+    assert schedule == "warmup_cosine" or rates[0] == 1
