@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn import expect
 from fnn.data import Normalization, Split, make_batches, normalization_of
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
+from fnn.train.checks import check_outputs, check_steps, check_validation
 from fnn.train.evaluate import Evaluation, make_evaluate
 from fnn.train.step import Batch, LossFn, TrainState, init_train_state, make_step
 
@@ -61,7 +61,7 @@ def fit(
     Args:
       layer: maps normalized images `(batch, height, width, channels)` to one output a class.
       train: what it learns from.
-      optimizer: any optax optimizer.
+      optimizer: any optax optimizer of a tree of parameters.
       epochs: how often each sample is seen, at least 1.
       batch_size: how many samples a step sees; the last batch of an epoch may be smaller, and has the same weight in
         the update.
@@ -72,7 +72,7 @@ def fit(
       progress: whether to show a bar, which is quiet when the output is no terminal.
 
     Raises:
-      ValueError: before anything is compiled, if `epochs` or `batch_size` is out of range, the layer has not one
+      ValueError: before the first step, if `epochs` or `batch_size` is out of range, the layer has not one
         output for each class, the loss not one number an example, a batch size has no training step, or the
         validation split is of another kind.
       FloatingPointError: if an epoch's training loss, or in the end a parameter, is not finite.
@@ -82,41 +82,28 @@ def fit(
     batches = make_batches(len(train), batch_size, seed)
     normalization = normalization_of(train)
     first = jax.eval_shape(normalization, train.images[:batch_size])
-    _check_fits(layer, loss, first, train)
-    _check_validation(train, validation)
+    check_outputs(layer, loss, first, train)
+    check_validation(train, validation)
     # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
     train_state = jax.tree.map(lambda leaf: leaf.copy(), init_train_state(layer, optimizer, seed, first))
     step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)
-    _check_steps(step, train_state, train, {len(chosen) for chosen in batches.epoch(0)})
+    check_steps(step, train_state, train, {len(chosen) for chosen in batches.epoch(0)})
     evaluate = make_evaluate(layer, loss, normalization)
     history = []
     with _bar(epochs * batches.per_epoch, progress) as bar:
         for epoch in range(epochs):
             start = time.perf_counter()
-            steps, sizes = [], []
-            for chosen in batches.epoch(epoch):
-                batch = Batch(jnp.asarray(train.images[chosen]), jnp.asarray(train.labels[chosen]))
-                train_state, metrics = step(train_state, batch)
-                steps.append(metrics)  # stays on the device: reading it here would wait for every step
-                sizes.append(len(chosen))
-                bar.update()
-            train_loss, train_accuracy = np.average(np.asarray(jax.device_get(steps)), axis=0, weights=sizes)
+            train_state, (train_loss, train_accuracy) = _run_epoch(step, train_state, train, batches.epoch(epoch), bar)
             if not np.isfinite(train_loss):
                 raise FloatingPointError(
                     f"the training loss of epoch {epoch + 1} is {train_loss}. A lower learning rate may help."
                 )
             judged = None if validation is None else evaluate(train_state.params, train_state.state, validation)
-            record = Epoch(
-                epoch + 1,
-                float(train_loss),
-                float(train_accuracy),
-                judged and judged.loss,
-                judged and judged.accuracy,
-                time.perf_counter() - start,
-            )
-            history.append(record)
+            val_loss, val_accuracy = (judged.loss, judged.accuracy) if judged else (None, None)
+            seconds = time.perf_counter() - start
+            history.append(Epoch(epoch + 1, train_loss, train_accuracy, val_loss, val_accuracy, seconds))
             if on_epoch is not None:
-                on_epoch(record)
+                on_epoch(history[-1])
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(train_state.params))):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
     return Fit(
@@ -127,44 +114,19 @@ def fit(
     )
 
 
-def _check_fits(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Split) -> None:
-    """Raises `ValueError` unless the layer, the loss and the labels speak of the same classes; computes nothing."""
-    classes = len(split.class_names)
-
-    def outputs_and_loss(key: jax.Array, x: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-        outputs, _ = layer.apply(*layer.init(key, x), x, train=False)
-        if expect.shape_of(outputs) != (len(x), classes):
-            raise ValueError(
-                f"fit expects a layer that gives one output for each of the {classes} classes, (batch, {classes}), "
-                f"but from images {x.shape} it makes {expect.describe(outputs)}."
-            )
-        return outputs, loss(outputs, labels)
-
-    _, values = jax.eval_shape(outputs_and_loss, jax.random.key(0), x, split.labels[: x.shape[0]])
-    if values.shape != x.shape[:1]:
-        raise ValueError(f"fit expects a loss of one number an example, {x.shape[:1]}, got {values.shape}.")
-
-
-def _check_validation(train: Split, validation: Split | None) -> None:
-    if validation is None:
-        return
-    kinds = [(split.images.shape[1:], split.class_names) for split in (train, validation)]
-    if len(validation) == 0 or kinds[0] != kinds[1]:
-        raise ValueError(
-            "fit expects a validation split with the training split's image shape and classes, got "
-            f"{len(validation)} samples of {kinds[1]} beside {kinds[0]}."
-        )
-
-
-def _check_steps(step: Callable[..., Any], train_state: TrainState, train: Split, sizes: set[int]) -> None:
-    """Traces a step for each size of batch, so that what cannot be trained fails now and not at an epoch's end."""
-    for size in sorted(sizes):
-        batch = Batch(jnp.asarray(train.images[:size]), jnp.asarray(train.labels[:size]))
-        try:
-            jax.eval_shape(step, train_state, batch)
-        except ValueError as error:
-            error.add_note(f"  in a training step on a batch of {size}; another batch size changes the last batch's")
-            raise
+def _run_epoch(
+    step: Callable[..., Any], train_state: TrainState, train: Split, batches: list[np.ndarray], bar: Any
+) -> tuple[TrainState, tuple[float, float]]:
+    """Takes a step for each batch; returns the means of loss and accuracy over all samples."""
+    metrics = []
+    for chosen in batches:
+        batch = Batch(jnp.asarray(train.images[chosen]), jnp.asarray(train.labels[chosen]))
+        train_state, measured = step(train_state, batch)
+        metrics.append(measured)  # stays on the device: reading it here would wait for every step
+        bar.update()
+    sizes = [len(chosen) for chosen in batches]
+    loss, accuracy = np.average(np.asarray(jax.device_get(metrics)), axis=0, weights=sizes)
+    return train_state, (float(loss), float(accuracy))
 
 
 def _bar(total: int, progress: bool) -> Any:
