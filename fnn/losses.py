@@ -114,7 +114,8 @@ def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.
         raise ValueError(f"{loss} expects logits of shape (…, classes), got a scalar.")
     if isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer):
         # Before JAX holds them as 32 bits, in which 2³² would be class 0.
-        labels = np.where((labels >= 0) & (labels < logits.shape[-1]), labels, -1).astype(np.int32)
+        exists = (labels >= 0) & (labels < logits.shape[-1])
+        labels = np.where(exists, labels.astype(np.int64), -1).astype(np.int32)
     labels = jnp.asarray(labels)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
         # A uint8 could not count to 256 classes, and an int64 could wrap into one of them.
