@@ -74,7 +74,8 @@ def main() -> None:
     training, validation, test = (data.load(DATASET.value, name) for name in (TRAIN_SPLIT.value, "validation", "test"))
     network = make_network(len(training.class_names))
     batch_size = check_batch_size(len(training))
-    optimizer = make_optimizer(EPOCHS.value * -(-len(training) // batch_size))
+    per_epoch = data.make_batches(len(training), batch_size, SEED.value).per_epoch
+    optimizer = make_optimizer(EPOCHS.value * per_epoch)
     workdir = make_workdir()
 
     print(f"{MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")

@@ -53,7 +53,7 @@ def _cut(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         if name == "train":
             parts[name] = rest
             break
-        count = SHARES[name] / left
-        rest, parts[name] = train_test_split(rest, test_size=count, stratify=labels[rest], random_state=seed)
+        share = SHARES[name] / left  # of what the splits before it have left
+        rest, parts[name] = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
         left -= SHARES[name]
     return {name: np.sort(indices) for name, indices in parts.items()}

@@ -94,7 +94,7 @@ def ConvTranspose(
 
     def spread(sizes: tuple[int, ...]) -> Placed:
         placed = frame.place(sizes)
-        if placed.padding and frame.padding == "SAME":
+        if frame.padding == "SAME":
             # What Conv with the same arguments pads around an input of this output's size.
             lows = [max(extent - s, 0) // 2 for extent, s in zip(placed.extent, placed.strides, strict=True)]
             cut = [(low, extent - s - low) for low, extent, s in zip(lows, placed.extent, placed.strides, strict=True)]
