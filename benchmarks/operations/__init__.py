@@ -1,0 +1,1 @@
+"""Single operations: the grid of shapes, and each side's way to compute them."""
