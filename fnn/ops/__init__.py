@@ -1,6 +1,7 @@
 """The numerics under the layers: convolution, pooling, moments. Functions of arrays that know no layers."""
 
 from fnn.ops.convolution import convolve, convolve_transposed
+from fnn.ops.exactness import exact
 from fnn.ops.moments import moments, widen
 from fnn.ops.pooling import max_pool, sum_pool
 from fnn.ops.window import Padding, explicit_padding
@@ -9,6 +10,7 @@ __all__ = [
     "Padding",
     "convolve",
     "convolve_transposed",
+    "exact",
     "explicit_padding",
     "max_pool",
     "moments",

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-_LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NHWDC", "HWDIO", "NHWDC")}
+from fnn.ops.bilinear import convolve_p
+from fnn.ops.exactness import exact
+from fnn.ops.geometry import Geometry
 
 
 def convolve(
@@ -31,15 +33,15 @@ def convolve(
     Returns:
       `(batch, *places, features)`.
     """
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        strides,
-        padding,
-        rhs_dilation=dilation,
-        dimension_numbers=_LAYOUTS[len(strides)],
-        feature_group_count=groups,
+    geometry = Geometry(
+        tuple(x.shape[1:-1]),
+        tuple(kernel.shape[:-2]),
+        tuple(strides),
+        tuple((low, high) for low, high in padding),
+        tuple(dilation),
+        groups,
     )
+    return convolve_p.bind(*_vary_alike(x, kernel), geometry=geometry, exact=exact.value)
 
 
 def convolve_transposed(
@@ -67,3 +69,13 @@ def convolve_transposed(
     no_padding = [(0, 0)] * len(axes)
     flipped = jnp.flip(kernel, axes)
     return convolve(x, flipped, strides=ones, padding=no_padding, dilation=dilation, groups=groups)
+
+
+def _vary_alike(*arrays: jax.Array) -> list[jax.Array]:
+    """Inside `shard_map`, marks what is the same on all devices as varying where another operand varies.
+
+    Its gradient is then summed over the devices, as with JAX's own operations.
+    """
+    varying = [jax.typeof(a).mat.varying for a in arrays]
+    missing = [tuple(frozenset().union(*varying) - own) for own in varying]
+    return [lax.pcast(a, axes, to="varying") if axes else a for a, axes in zip(arrays, missing, strict=True)]

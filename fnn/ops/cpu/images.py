@@ -1,0 +1,70 @@
+"""What the ways share: padding, the shifted views of an image, and working on a few images at a time."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnn.ops.geometry import Geometry
+
+
+def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> jax.Array:
+    """Adds `value` (low, high) around each spatial axis, or cuts where a number is negative."""
+    if not any(map(any, padding)):
+        return x
+    return lax.pad(x, jnp.array(value, x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)])
+
+
+def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
+    """What each position of the kernel sees, in its order: `(batch, *places, channels)`, from a padded `x`."""
+    views = []
+    for position in itertools.product(*map(range, geometry.window)):
+        starts = [p * d for p, d in zip(position, geometry.dilation, strict=True)]
+        limits = [
+            start + (places - 1) * stride + 1
+            for start, places, stride in zip(starts, geometry.places, geometry.strides, strict=True)
+        ]
+        views.append(
+            lax.slice(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[-1]], [1, *geometry.strides, 1])
+        )
+    return views
+
+
+def split_batch(size: int, bytes_each: int, budget: int) -> tuple[int, int]:
+    """Returns how many rounds, of how many images, keep one round's bytes near `budget`."""
+    rounds = min(size, max(1, round(size * bytes_each / budget)))
+    each = -(-size // rounds)
+    return -(-size // each), each
+
+
+def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Array) -> jax.Array:
+    """Applies `function` to some images at a time and joins what it gives along the batch."""
+    if rounds == 1:
+        return function(*arrays)
+    size = arrays[0].shape[0]
+    made = lax.map(lambda slices: function(*slices), tuple(_stacked(a, rounds) for a in arrays))
+    return made.reshape(-1, *made.shape[2:])[:size]
+
+
+def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arrays: jax.Array) -> list[jax.Array]:
+    """Applies `function`, a sum over images, to some images at a time and adds up what it gives."""
+    if rounds == 1:
+        return function(*arrays)
+    stacks = tuple(_stacked(a, rounds) for a in arrays)
+    start = [jnp.zeros(s.shape, s.dtype) for s in jax.eval_shape(function, *(a[0] for a in stacks))]
+
+    def add(total: list[jax.Array], slices: tuple[jax.Array, ...]) -> tuple[list[jax.Array], None]:
+        return [t + more for t, more in zip(total, function(*slices), strict=True)], None
+
+    return lax.scan(add, start, stacks)[0]
+
+
+def _stacked(a: jax.Array, rounds: int) -> jax.Array:
+    """`(batch, …)` to `(rounds, batch / rounds, …)`, with images of zeros at the end where that does not divide."""
+    each = -(-a.shape[0] // rounds)
+    missing = rounds * each - a.shape[0]
+    if missing:
+        a = lax.pad(a, jnp.zeros((), a.dtype), [(0, missing, 0)] + [(0, 0, 0)] * (a.ndim - 1))
+    return a.reshape(rounds, each, *a.shape[1:])

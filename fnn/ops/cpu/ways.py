@@ -1,0 +1,139 @@
+"""The ways to compute a convolution. Each takes what `fnn.ops.xla.convolve` takes and gives the same."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnn.ops import xla
+from fnn.ops.cpu import winograd
+from fnn.ops.cpu.images import in_rounds, pad, shifts, split_batch
+from fnn.ops.geometry import Geometry
+
+IN_CACHE = 4 << 20
+"""Bytes that one round's patches may fill: about what stays near the cores."""
+
+
+def direct(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """XLA's own, kept from exchanging image and kernel.
+
+    Where the kernel has more pixels than the image, XLA's simplifier swaps the two, and the convolution that results
+    is up to 80 times slower. Padding the image beforehand, out of the simplifier's sight, prevents it.
+    """
+    if math.prod(geometry.window) > math.prod(geometry.sizes):
+        x = lax.optimization_barrier(pad(x, geometry.padding))
+        geometry = geometry._replace(sizes=geometry.padded, padding=((0, 0),) * geometry.rank)
+    return xla.convolve(x, kernel, geometry=geometry)
+
+
+def patches(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """Copies what each window sees into one row, a few images at a time, and multiplies by the kernel's matrix."""
+    window, features = math.prod(geometry.window), kernel.shape[-1]
+    groups = geometry.groups
+    per_group = x.shape[-1] // groups
+    matrix = kernel.reshape(window, per_group, groups, features // groups)
+
+    def some(x: jax.Array) -> jax.Array:
+        if groups == 1:
+            rows = jnp.concatenate(shifts(x, geometry), -1)
+            return _product(rows, matrix.reshape(window * per_group, features))
+        rows = jnp.stack(shifts(x, geometry), -2).reshape(-1, window, groups, per_group)
+        y = lax.dot_general(rows, matrix, (((1, 3), (0, 1)), ((2,), (2,))))
+        return jnp.moveaxis(y, 0, 1).reshape(x.shape[0], *geometry.places, features)
+
+    each = math.prod(geometry.places) * window * x.shape[-1] * x.dtype.itemsize
+    rounds, _ = split_batch(x.shape[0], each, IN_CACHE)
+    return in_rounds(some, rounds, pad(x, geometry.padding))
+
+
+def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """Adds up one product for each position of the kernel: channel by channel where a group is one channel."""
+    matrices = kernel.reshape(-1, *kernel.shape[-2:])
+    views = shifts(pad(x, geometry.padding), geometry)
+    total = None
+    for view, matrix in zip(views, matrices, strict=True):
+        product = _product(view, matrix) if geometry.groups == 1 else _grouped(view, matrix, geometry.groups)
+        total = product if total is None else total + product
+    assert total is not None, "a kernel has at least one position"
+    return total
+
+
+def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs: int) -> jax.Array:
+    """Winograd's `F(outputs, 3)` along the first axis that allows it, a few images at a time."""
+    axis = winograd.axis_of(geometry)
+    assert axis is not None, f"no axis of {geometry} has a window of 3 at stride 1"
+    kernels = winograd.transform_kernel(kernel, axis, outputs)
+    inside = winograd.inner(geometry, axis, winograd.tiles_of(geometry, axis, outputs))
+
+    def some(x: jax.Array) -> jax.Array:
+        x = winograd.pad_input(x, geometry, axis, outputs)
+        images = winograd.transform_input(x, axis, outputs)
+        products = [direct(v, u, geometry=inside) for v, u in zip(images, kernels, strict=True)]
+        y = winograd.transform_output(products, axis, outputs)
+        return lax.slice_in_dim(y, 0, geometry.places[axis], axis=axis + 1)
+
+    entries = math.prod(geometry.sizes) * x.shape[-1] + math.prod(geometry.places) * kernel.shape[-1]
+    each = entries * x.dtype.itemsize * (outputs + 2) // outputs
+    rounds, _ = split_batch(x.shape[0], each, 2 * IN_CACHE)
+    return in_rounds(some, rounds, x)
+
+
+def by_fft(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """The convolution theorem: as fast for a large kernel as for a small one.
+
+    A NaN or infinity anywhere in an image makes all of that image's output NaN.
+    """
+    axes = tuple(range(1, geometry.rank + 1))
+    kernel = lax.pad(
+        kernel, jnp.zeros((), kernel.dtype), [*((0, 0, d - 1) for d in geometry.dilation), (0, 0, 0), (0, 0, 0)]
+    )
+    sizes = [_fast_length(n) for n in geometry.padded]
+    groups = geometry.groups
+    spectrum = jnp.fft.rfftn(pad(x, geometry.padding), sizes, axes)
+    weights = jnp.conj(jnp.fft.rfftn(kernel, sizes, tuple(range(geometry.rank))))
+    spectrum = spectrum.reshape(*spectrum.shape[:-1], groups, -1)
+    weights = weights.reshape(*weights.shape[:-1], groups, -1)
+    product = jnp.einsum("n...gc,...cgo->n...go", spectrum, weights)
+    y = jnp.fft.irfftn(product.reshape(*product.shape[:-2], -1), sizes, axes)
+    limits = [(p - 1) * s + 1 for p, s in zip(geometry.places, geometry.strides, strict=True)]
+    return lax.slice(y, [0] * y.ndim, [y.shape[0], *limits, y.shape[-1]], [1, *geometry.strides, 1])
+
+
+def _fast_length(n: int) -> int:
+    """Returns the next number that is no smaller than `n` and has no prime factor above 5."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
+
+
+def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    if x.shape[-1] == 1:  # a product with one row is an outer product, which fuses with its neighbours
+        return x * matrix[0]
+    return lax.dot_general(x, matrix, (((x.ndim - 1,), (0,)), ((), ())))
+
+
+def _grouped(x: jax.Array, matrix: jax.Array, groups: int) -> jax.Array:
+    per_group, features = matrix.shape
+    if per_group == 1:
+        return jnp.repeat(x, features // groups, axis=-1) * matrix[0] if features > groups else x * matrix[0]
+    x = x.reshape(*x.shape[:-1], groups, per_group)
+    y = jnp.einsum("...gc,cgo->...go", x, matrix.reshape(per_group, groups, features // groups))
+    return y.reshape(*y.shape[:-2], features)
+
+
+WAYS = {
+    "direct": direct,
+    "patches": patches,
+    "shifted": shifted,
+    "winograd of 2": partial(by_winograd, outputs=2),
+    "winograd of 4": partial(by_winograd, outputs=4),
+    "fft": by_fft,
+}
+"""Name to way."""

@@ -1,0 +1,170 @@
+"""Winograd's minimal filtering: a window of three at stride 1 with half or two thirds of the products.
+
+Along one spatial axis, `m` neighbouring outputs of a window of 3 need `m + 2` products where the sum needs `3 m`:
+
+    y = Aᵀ [(G k) · (Bᵀ x)]        x: m + 2 inputs, k: 3 weights, y: m outputs
+
+Each of the `m + 2` products here is itself a convolution, over the other axes, or a matrix product where there are no
+others. One axis and not two: the transforms are then sums of whole rows, which memory delivers at full speed, and the
+rounding stays below 1e-5 of the largest output.
+
+Reference: Lavin & Gray 2015, arXiv 1509.09308; the matrices by Toom and Cook's construction at the points of
+Barabasz et al. 2018, arXiv 1803.10986, which round less than 0, ±1, ±2.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from fnn.ops.cpu.images import pad
+from fnn.ops.geometry import Geometry
+
+_POINTS = {2: (0, 1, -1), 4: (0, 1, -1, Fraction(1, 2), -2)}
+"""Where the polynomials are evaluated, beside infinity, for each number of outputs."""
+
+
+class Transforms(NamedTuple):
+    """The three matrices of F(m, 3)."""
+
+    output: np.ndarray
+    """`Aᵀ`, `(m, m + 2)`."""
+    kernel: np.ndarray
+    """`G`, `(m + 2, 3)`."""
+    input: np.ndarray
+    """`Bᵀ`, `(m + 2, m + 2)`."""
+
+
+@functools.cache
+def transforms(outputs: int) -> Transforms:
+    """Returns the matrices that compute `outputs` values of a window of 3 at a time.
+
+    Multiplying two polynomials is evaluating both at `outputs + 2` points (infinity is one), multiplying, and
+    interpolating. The filter is the transpose of that: so `Aᵀ` and `G` evaluate, `Bᵀ` is the interpolation transposed.
+    """
+    points = [Fraction(p) for p in _POINTS[outputs]]
+    n = len(points) + 1
+
+    def evaluate(terms: int) -> list[list[Fraction]]:
+        return [[p**power for power in range(terms)] for p in points] + [[Fraction(0)] * (terms - 1) + [Fraction(1)]]
+
+    interpolate = _inverse(evaluate(n))
+    rows = [[interpolate[j][i] for j in range(n)] for i in range(n)]
+    # Denominators go from the input's matrix, which is applied most often, to the kernel's.
+    scales = [np.lcm.reduce([value.denominator for value in row]) for row in rows]
+    return Transforms(
+        output=np.array(evaluate(outputs), float).T,
+        kernel=np.array([[v / int(s) for v in row] for row, s in zip(evaluate(3), scales, strict=True)], float),
+        input=np.array([[v * int(s) for v in row] for row, s in zip(rows, scales, strict=True)], float),
+    )
+
+
+def _inverse(matrix: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
+    """Inverts by elimination, without rounding."""
+    n = len(matrix)
+    rows = [[*row, *(Fraction(i == j) for j in range(n))] for i, row in enumerate(matrix)]
+    for c in range(n):
+        pivot = next(i for i in range(c, n) if rows[i][c])
+        rows[c], rows[pivot] = rows[pivot], rows[c]
+        rows[c] = [value / rows[c][c] for value in rows[c]]
+        for i in range(n):
+            if i != c:
+                rows[i] = [a - rows[i][c] * b for a, b in zip(rows[i], rows[c], strict=True)]
+    return [row[n:] for row in rows]
+
+
+def axis_of(geometry: Geometry) -> int | None:
+    """Returns the first spatial axis with a window of 3 at stride 1, without dilation, if any."""
+    axes = zip(geometry.window, geometry.strides, geometry.dilation, strict=True)
+    return next((i for i, along in enumerate(axes) if along == (3, 1, 1)), None)
+
+
+def inner(geometry: Geometry, axis: int, tiles: int) -> Geometry:
+    """Returns the geometry of each of the convolutions over the other axes."""
+
+    def set_axis(values: tuple, value: object) -> tuple:
+        return (*values[:axis], value, *values[axis + 1 :])
+
+    return geometry._replace(
+        sizes=set_axis(geometry.sizes, tiles),
+        window=set_axis(geometry.window, 1),
+        padding=set_axis(geometry.padding, (0, 0)),
+    )
+
+
+def tiles_of(geometry: Geometry, axis: int, outputs: int) -> int:
+    """Returns how many tiles of `outputs` cover the places along `axis`."""
+    return -(-geometry.places[axis] // outputs)
+
+
+def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
+    """`G k`: the `outputs + 2` kernels, each 1 long on `axis`."""
+    return _combine(transforms(outputs).kernel, [_at(kernel, axis, i, i + 1) for i in range(3)])
+
+
+def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
+    """`Gᵀ`: from the gradients of the transformed kernels to the kernel's."""
+    return jnp.concatenate(_combine(transforms(outputs).kernel.T, gradients), axis)
+
+
+def pad_input(x: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
+    """Pads `x` along `axis` as the convolution says, and on to a whole number of tiles."""
+    low, high = geometry.padding[axis]
+    more = tiles_of(geometry, axis, outputs) * outputs - geometry.places[axis]
+    padding = [(0, 0)] * geometry.rank
+    padding[axis] = (low, high + more)
+    return pad(x, padding)
+
+
+def pad_output(y: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
+    """Pads an output's gradient along `axis` to a whole number of tiles."""
+    padding = [(0, 0)] * geometry.rank
+    padding[axis] = (0, tiles_of(geometry, axis, outputs) * outputs - geometry.places[axis])
+    return pad(y, padding)
+
+
+def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
+    """`Bᵀ x` of a padded `x`: `outputs + 2` images, one row of each for each tile."""
+    tiles = (x.shape[axis + 1] - 2) // outputs
+    last = outputs * (tiles - 1) + 1
+    return _combine(
+        transforms(outputs).input, [_at(x, axis + 1, i, i + last, outputs) for i in range(outputs + 2)]
+    )
+
+
+def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
+    """`Aᵀ`: joins the products to the output, a whole number of tiles along `axis`."""
+    rows = _combine(transforms(outputs).output, products)
+    y = jnp.stack(rows, axis + 2)
+    return y.reshape(*y.shape[: axis + 1], -1, *y.shape[axis + 3 :])
+
+
+def transform_output_back(y: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
+    """`A`: from a padded output's gradient to the products'."""
+    rows = [_at(y, axis + 1, i, y.shape[axis + 1], outputs) for i in range(outputs)]
+    return _combine(transforms(outputs).output.T, rows)
+
+
+def _at(a: jax.Array, axis: int, start: int, stop: int, step: int = 1) -> jax.Array:
+    return lax.slice_in_dim(a, start, stop, step, axis)
+
+
+def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+    """The matrix product of `matrix` with a column of arrays, written as sums: most entries are 0 or ±1."""
+    made = []
+    for row in matrix:
+        terms = [_scaled(a, float(c)) for c, a in zip(row, arrays, strict=True) if c]
+        made.append(functools.reduce(jnp.add, terms))
+    return made
+
+
+def _scaled(a: jax.Array, factor: float) -> jax.Array:
+    return a if factor == 1 else -a if factor == -1 else a * factor
+
+
+Inner = Callable[[jax.Array, jax.Array], jax.Array]

@@ -1,0 +1,35 @@
+"""Convolution and its two gradients as XLA has them: what GPUs and TPUs run, and what the others are tested against."""
+
+import jax
+from jax import lax
+
+from fnn.ops.geometry import Geometry
+
+_LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NHWDC", "HWDIO", "NHWDC")}
+
+
+def convolve(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """`(batch, *sizes, channels)` and `(*window, channels / groups, features)` to `(batch, *places, features)`."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        geometry.strides,
+        geometry.padding,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=_LAYOUTS[geometry.rank],
+        feature_group_count=geometry.groups,
+    )
+
+
+def input_gradient(y: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """`convolve`'s transpose in `x`: `(batch, *places, features)` to `(batch, *sizes, channels)`."""
+    channels = kernel.shape[-2] * geometry.groups
+    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, channels), y.dtype)
+    return jax.linear_transpose(lambda x: convolve(x, kernel, geometry=geometry), x)(y)[0]
+
+
+def kernel_gradient(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """`convolve`'s transpose in the kernel: `(*window, channels / groups, features)`."""
+    shape = (*geometry.window, x.shape[-1] // geometry.groups, y.shape[-1])
+    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
+    return jax.linear_transpose(lambda kernel: convolve(x, kernel, geometry=geometry), kernel)(y)[0]
