@@ -77,7 +77,8 @@ def draw_case(measurements: Sequence[Measurement], titles: dict[str, str], path:
     axes.set_ylim(top + 1, 0)
     axes.set_xscale("log")
     smallest = min(end for end in ends if end > 0)  # a cheap import can take less than none
-    axes.set_xlim(smallest / 1.6, max(ends) * 1.6)  # room for the labels
+    room = max(1.4, (max(ends) / smallest) ** 0.15)  # for the labels
+    axes.set_xlim(smallest / room, max(ends) * room)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / smallest < 1e3 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")

@@ -42,11 +42,11 @@ def choose_rows(suites: Sequence[str], only: Sequence[str]) -> list[Row]:
         likewise its case.
 
     Raises:
-      ValueError: if a name is of nothing there is.
+      ValueError: if a name is of nothing there is; the message is for whoever wrote the flags.
     """
-    unknown = [suite for suite in suites if suite not in SUITES]
-    if unknown:
-        raise ValueError(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+    for suite in suites or [""]:
+        if suite not in SUITES:
+            raise ValueError(f"--suite: no suite {suite!r}; there are {', '.join(SUITES)}")
     rows = [
         Row(suite, subject, case)
         for suite in SUITES
@@ -59,12 +59,16 @@ def choose_rows(suites: Sequence[str], only: Sequence[str]) -> list[Row]:
     for pattern in only:
         matched = {"subject": fnmatch.filter(subjects, pattern), "case": fnmatch.filter(cases, pattern)}
         if not any(matched.values()):
-            raise ValueError(f"nothing is called {pattern!r}; there are {', '.join(subjects)}; {', '.join(cases)}")
+            raise ValueError(
+                f"--only: nothing is called {pattern!r}; there are {', '.join(subjects)}; {', '.join(cases)}"
+            )
         for kind, names in matched.items():
             chosen[kind].update(names)
     rows = [row for row in rows if all(not names or getattr(row, kind) in names for kind, names in chosen.items())]
     if not rows:
-        raise ValueError(f"no {', '.join(sorted(chosen['subject']))} has a case {', '.join(sorted(chosen['case']))}")
+        raise ValueError(
+            f"--only: no {', '.join(sorted(chosen['subject']))} has a case {', '.join(sorted(chosen['case']))}"
+        )
     return rows
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from benchmarks.measure import Measurement, Summary, fastest, ratio, summarize
 from benchmarks.peers import JAX_LIBRARIES
 
-RATIOS = ("÷ PyTorch", "÷ best JAX lib", "÷ plain JAX")
-"""The last columns: fnn's median as a share of others'; below 1, fnn is faster."""
+RATIOS = {"÷ PyTorch": ("torch",), "÷ best JAX lib": JAX_LIBRARIES, "÷ plain JAX": ("plain",)}
+"""The last columns, where one of these peers takes part: fnn's median as a share of the fastest of them; below 1, fnn
+is faster."""
 
 
 def show_ms(seconds: float) -> str:
@@ -21,15 +22,13 @@ def show_summary(summary: Summary) -> str:
     return f"{show_ms(summary.median)} [{show_ms(summary.q1)}–{show_ms(summary.q3)}]"
 
 
-def show_ratios(measurement: Measurement) -> list[str]:
-    """Writes the three ratios, with the name of the fastest other JAX library."""
-    best = fastest(measurement, JAX_LIBRARIES)
-    ratios = (
-        (ratio(measurement, "torch"), ""),
-        (None if best is None else ratio(measurement, best), f" {best}"),
-        (ratio(measurement, "plain"), ""),
-    )
-    return ["–" if value is None else f"{value:.2f}{name}" for value, name in ratios]
+def show_ratio(measurement: Measurement, peers: tuple[str, ...]) -> str:
+    """Writes fnn's median as a share of the fastest of some peers, whose name is added where there is a choice."""
+    best = fastest(measurement, peers)
+    value = None if best is None else ratio(measurement, best)
+    if value is None:
+        return "–"
+    return f"{value:.2f} {best}" if len(peers) > 1 else f"{value:.2f}"
 
 
 class Table:
@@ -37,21 +36,27 @@ class Table:
 
     def __init__(self, peers: Sequence[str], subjects: Iterable[str], cases: Iterable[str]):
         self.peers = list(peers)
+        self.ratios = {title: others for title, others in RATIOS.items() if set(others) & set(peers)}
         self.widths = [max(map(len, ["", *subjects])), max(map(len, ["case", *cases]))]
 
     def head(self) -> list[str]:
         """Returns the cells above the rows."""
-        return ["", "case", *(f"{peer}, ms" if peer == "fnn" else peer for peer in self.peers), *RATIOS]
+        return ["", "case", *(f"{peer}, ms" if peer == "fnn" else peer for peer in self.peers), *self.ratios]
 
     def cells(self, measurement: Measurement) -> list[str]:
         """Returns a row's cells."""
         times = [measurement.seconds.get(peer) for peer in self.peers]
         shown = [show_summary(summarize(seconds)) if seconds else "–" for seconds in times]
-        return [measurement.subject, measurement.case, *shown, *show_ratios(measurement)]
+        return [
+            measurement.subject,
+            measurement.case,
+            *shown,
+            *(show_ratio(measurement, others) for others in self.ratios.values()),
+        ]
 
     def line(self, cells: Sequence[str]) -> str:
         """Aligns the cells of a row, or of the head, as text."""
-        widths = [*self.widths, *[18] * len(self.peers), 9, 16, 11]
+        widths = [*self.widths, *[18] * len(self.peers), *(max(len(title), 13) for title in self.ratios)]
         sides = "<<" + ">" * (len(widths) - 2)
         padded = (f"{cell:{side}{width}}" for cell, side, width in zip(cells, sides, widths, strict=True))
         return "  ".join(padded).rstrip()
@@ -69,7 +74,8 @@ def markdown(measurements: Sequence[Measurement], order: Sequence[str]) -> str:
         rows = [measurement for measurement in measurements if measurement.suite == suite]
         peers = [peer for peer in order if any(peer in row.seconds for row in rows)]
         table = Table(peers, [], [])
-        lines = [table.head(), ["---", "---", *["---:"] * (len(peers) + len(RATIOS))]]
+        head = table.head()
+        lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
         for row in rows:
             cells, best = table.cells(row), fastest(row, tuple(peers))
             if best is not None:
