@@ -146,8 +146,8 @@ def choose_device() -> None:
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(DEVICE.value, DEVICE.value))
     try:
         backend = jax.default_backend()
-    except RuntimeError as error:
-        raise FlagError(f"--device={DEVICE.value}: JAX finds none here: {error}") from error
+    except (RuntimeError, AssertionError) as error:  # the latter where JAX has no plugin for it
+        raise FlagError(f"--device={DEVICE.value}: JAX finds none here. {error}") from error
     if backend != "cpu":
         jax.config.update("jax_default_matmul_precision", "highest")  # else it may round to bfloat16 or TF32
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": _cores(),
         "memory_gib": _memory(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        **({"torch_threads": sys.modules["torch"].get_num_threads()} if "torch" in sys.modules else {}),
         "device": f"{jax.device_count()} × {jax.devices()[0].device_kind} ({jax.default_backend()})",
     }
 
