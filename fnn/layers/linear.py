@@ -129,7 +129,7 @@ def RadialBasis(features: int, sigma: float = 1.0, *, center_init: Initializer =
 
 def add_bias(y: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """Adds one number to each feature of `y`, if there is a bias to add."""
-    return y if bias is None else y + expect.broadcastable(bias, y.ndim).astype(y.dtype)
+    return y if bias is None else y + ops.channel_broadcast(bias.astype(y.dtype), y.shape)
 
 
 def _check(x: Any, layer: str) -> jax.Array:

@@ -60,13 +60,16 @@ def BatchNorm(*, momentum: float = 0.9, epsilon: float = 1e-5, scale: bool = Tru
                 f"BatchNorm in training expects more than one value for each channel, got x of shape {x.shape}. "
                 "Use a larger batch, or GroupNorm or LayerNorm, which do not look at the batch."
             )
-        mean, var = ops.moments(x, range(x.ndim - 1))
+        wide = ops.widen(x)
+        factor = affine.get("scale", jnp.ones(channels, wide.dtype)).astype(wide.dtype)
+        summand = affine.get("bias", jnp.zeros(channels, wide.dtype)).astype(wide.dtype)
+        y, mean, var = ops.batch_norm(wide, factor, summand, jnp.asarray(epsilon, wide.dtype))
 
         def update(old: jax.Array, batch: jax.Array) -> jax.Array:
-            return momentum * old + (1 - momentum) * batch.reshape(channels).astype(old.dtype)
+            return momentum * old + (1 - momentum) * batch.astype(old.dtype)
 
         new_state = {"mean": update(old_mean, mean), "var": update(old_var, var * (count / (count - 1)))}
-        return _standardize(x, mean, var, epsilon, affine), new_state
+        return y.astype(x.dtype), new_state
 
     return Layer(init, apply, "batch_norm")
 

@@ -1,5 +1,7 @@
 """The numerics under the layers: convolution, pooling, moments. Functions of arrays that know no layers."""
 
+from fnn.ops.batch_norm import batch_norm
+from fnn.ops.channels import channel_broadcast, channel_sum
 from fnn.ops.convolution import convolve, convolve_transposed
 from fnn.ops.exactness import exact
 from fnn.ops.moments import moments, widen
@@ -8,6 +10,9 @@ from fnn.ops.window import Padding, explicit_padding
 
 __all__ = [
     "Padding",
+    "batch_norm",
+    "channel_broadcast",
+    "channel_sum",
     "convolve",
     "convolve_transposed",
     "exact",

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
-from jax.interpreters import ad, batching, mlir, partial_eval
+from jax.interpreters import ad, batching, partial_eval
 
+from fnn.ops.backends import Operation, per_backend
 from fnn.ops.cpu import pooling as cpu
 from fnn.ops.geometry import Geometry
 
@@ -38,8 +39,8 @@ def _geometry(
     return Geometry(x.shape[1:-1], tuple(window), tuple(strides), pairs, (1,) * len(window))
 
 
-# As XLA has it, everywhere but on the CPU. The initial value is a NumPy number: JAX differentiates only reductions whose
-# initial value it can read. The batch and channel axes are windows of one.
+# As XLA has it, everywhere but on the CPU. The initial value is a NumPy number: JAX differentiates only reductions
+# whose initial value it can read. The batch and channel axes are windows of one.
 
 
 def _reduce(x: jax.Array, geometry: Geometry, initial: float, reducer: Callable[..., Any]) -> jax.Array:
@@ -85,18 +86,8 @@ def _alive(function: Callable[..., jax.Array], *operands: jax.Array) -> jax.Arra
     return result
 
 
-def _primitive(name: str, anywhere: Callable[..., jax.Array], on_cpu: Callable[..., jax.Array]) -> Primitive:
-    primitive = Primitive(name)
-
-    @primitive.def_abstract_eval
-    def _(*operands: Any, geometry: Geometry) -> Any:
-        shapes = (jax.ShapeDtypeStruct(operand.shape, operand.dtype) for operand in operands)
-        made = jax.eval_shape(partial(anywhere, geometry=geometry), *shapes)
-        return operands[0].update(shape=made.shape, dtype=made.dtype, weak_type=False)
-
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames="geometry"))
-    mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
+def _primitive(name: str, anywhere: Operation, on_cpu: Operation) -> Primitive:
+    primitive = per_backend(name, ("geometry",), anywhere, on_cpu)
 
     def batch(operands: Any, axes: Any, *, geometry: Geometry) -> Any:
         size = next(a.shape[axis] for a, axis in zip(operands, axes, strict=True) if axis is not None)

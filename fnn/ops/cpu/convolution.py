@@ -1,31 +1,44 @@
-"""Convolution and its gradients on the CPU."""
+"""Convolution and its gradients on the CPU, each in the way that is estimated to take the least time there."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-import os
-from fnn.ops import xla
-from fnn.ops.cpu import kernel_ways, phases, ways, winograd
+
+from fnn.ops.cpu import costs, kernel_ways, phases, ways
 from fnn.ops.geometry import Geometry
 
 
-def _pick(geometry, shape_in, out, exact, kernel=False):
-    f = os.environ.get("FNN_KWAY" if kernel else "FNN_WAY")
-    if f:
-        if "winograd" in f and (winograd.axis_of(geometry) is None or geometry.groups != 1):
-            f = "rows" if kernel else "direct"
-        return f
-    return "direct"
-
-
 def convolve(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, exact: bool) -> jax.Array:
-    way = _pick(geometry, x.shape, kernel.shape[-1], exact)
-    return ways.WAYS[way](x, kernel, geometry=geometry)
+    """Computes what `fnn.ops.xla.convolve` does."""
+    if not _rewritable(x):
+        return ways.direct(x, kernel, geometry=geometry)
+    wide, wide_kernel = _widen(x), _widen(kernel)
+    problem = costs.Problem(geometry, x.shape[0], x.shape[-1], kernel.shape[-1])
+    way = costs.fastest("convolution", problem, wide.dtype.itemsize, exact)
+    return ways.WAYS[way](wide, wide_kernel, geometry=geometry).astype(x.dtype)
 
 
 def input_gradient(y: jax.Array, kernel: jax.Array, *, geometry: Geometry, exact: bool) -> jax.Array:
-    return phases.input_gradient(y, kernel, geometry, lambda y, k, geometry: convolve(y, k, geometry=geometry, exact=exact))
+    """Computes what `fnn.ops.xla.input_gradient` does, as convolutions that each choose their way."""
+    return phases.input_gradient(y, kernel, geometry, partial(convolve, exact=exact))
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, *, geometry: Geometry, exact: bool) -> jax.Array:
-    way = _pick(geometry, x.shape, y.shape[-1], exact, True)
-    return kernel_ways.WAYS[way](x, y, geometry=geometry)
+    """Computes what `fnn.ops.xla.kernel_gradient` does."""
+    if not _rewritable(x):
+        return kernel_ways.direct(x, y, geometry=geometry)
+    wide, wide_y = _widen(x), _widen(y)
+    problem = costs.Problem(geometry, x.shape[0], x.shape[-1], y.shape[-1])
+    way = costs.fastest("kernel gradient", problem, wide.dtype.itemsize, exact)
+    return kernel_ways.WAYS[way](wide, wide_y, geometry=geometry).astype(x.dtype)
+
+
+def _rewritable(x: jax.Array) -> bool:
+    """Whether there is something to gain: not for integers and complex numbers, nor for no images at all."""
+    return bool(jnp.issubdtype(x.dtype, jnp.floating)) and x.size > 0
+
+
+def _widen(x: jax.Array) -> jax.Array:
+    """Half precisions are computed in float32, in which the CPU is faster, and rounded once at the end."""
+    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x

@@ -9,6 +9,9 @@ from jax import lax
 
 from fnn.ops.geometry import Geometry
 
+IN_CACHE = 4 << 20
+"""Bytes that one round's patches may fill: about what stays near the cores."""
+
 
 def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> jax.Array:
     """Adds `value` (low, high) around each spatial axis, or cuts where a number is negative."""
@@ -26,17 +29,17 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
             start + (places - 1) * stride + 1
             for start, places, stride in zip(starts, geometry.places, geometry.strides, strict=True)
         ]
-        views.append(
-            lax.slice(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[-1]], [1, *geometry.strides, 1])
-        )
+        views.append(lax.slice(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[-1]], [1, *geometry.strides, 1]))
     return views
 
 
-def split_batch(size: int, bytes_each: int, budget: int) -> tuple[int, int]:
-    """Returns how many rounds, of how many images, keep one round's bytes near `budget`."""
-    rounds = min(size, max(1, round(size * bytes_each / budget)))
-    each = -(-size // rounds)
-    return -(-size // each), each
+def split_batch(size: int, bytes_each: int, budget: int) -> int:
+    """Returns in how many rounds to go through a batch, so that one round's bytes are about `budget`.
+
+    A number that divides the batch, where there is one that is not more than half as much again.
+    """
+    least = min(size, max(1, round(size * bytes_each / budget)))
+    return next((rounds for rounds in range(least, least + least // 2 + 1) if size % rounds == 0), least)
 
 
 def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Array) -> jax.Array:

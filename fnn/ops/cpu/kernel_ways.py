@@ -1,4 +1,4 @@
-"""The ways to compute a convolution's gradient in its kernel. Each takes and gives what `fnn.ops.xla.kernel_gradient` does."""
+"""The ways to compute a convolution's gradient in its kernel. Each does what `fnn.ops.xla.kernel_gradient` does."""
 
 import math
 from functools import partial
@@ -8,17 +8,34 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.ops import xla
-from fnn.ops.cpu import winograd
-from fnn.ops.cpu.images import pad, shifts, split_batch, summed_in_rounds
+from fnn.ops.cpu import ways, winograd
+from fnn.ops.cpu.images import IN_CACHE, pad, shifts, split_batch, summed_in_rounds
 from fnn.ops.geometry import Geometry
-
-IN_CACHE = 2 << 20
-"""Bytes that one round's patches may fill."""
 
 
 def direct(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """XLA's own."""
-    return xla.kernel_gradient(x, y, geometry=geometry)
+    """XLA's own: a convolution in which the batch is summed over as channels are, and channels are what batch was.
+
+    Written with its transpositions, so that XLA need not find them: inside a loop it does not, and is 10 times slower.
+    """
+    if geometry.groups > 1:
+        return xla.kernel_gradient(x, y, geometry=geometry)
+    reach = [
+        (places - 1) * stride + extent
+        for places, stride, extent in zip(geometry.places, geometry.strides, geometry.extent, strict=True)
+    ]
+    padding = [(low, n - low - size) for n, size, (low, _) in zip(reach, geometry.sizes, geometry.padding, strict=True)]
+    x = pad(x, [(min(low, 0), min(high, 0)) for low, high in padding])
+    turned = Geometry(
+        sizes=tuple(x.shape[1:-1]),
+        window=geometry.places,
+        strides=geometry.dilation,
+        padding=tuple((max(low, 0), max(high, 0)) for low, high in padding),
+        dilation=geometry.strides,
+    )
+    images = lax.optimization_barrier(x.swapaxes(0, -1))  # (channels, *sizes, batch)
+    gradients = lax.optimization_barrier(jnp.moveaxis(y, 0, -2))  # (*places, batch, features)
+    return jnp.moveaxis(ways.direct(images, gradients, geometry=turned), 0, -2)
 
 
 def patches(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -28,31 +45,16 @@ def patches(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
 
     def some(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         if groups == 1:
-            return [_product(y, jnp.concatenate(shifts(x, geometry), -1))]
+            return [_product(jnp.concatenate(shifts(x, geometry), -1), y)]
         rows = jnp.stack(shifts(x, geometry), -2).reshape(-1, window, groups, per_group)
         y = y.reshape(-1, groups, features // groups)
         return [lax.dot_general(rows, y, (((0,), (0,)), ((2,), (1,))))]  # (groups, window, per_group, features of one)
 
     each = math.prod(geometry.places) * window * x.shape[-1] * x.dtype.itemsize
-    rounds, _ = split_batch(x.shape[0], each, IN_CACHE)
+    rounds = split_batch(x.shape[0], each, IN_CACHE)
     (made,) = summed_in_rounds(some, rounds, pad(x, geometry.padding), y)
-    made = made.T if groups == 1 else jnp.moveaxis(made, 0, 2)
+    made = made if groups == 1 else jnp.moveaxis(made, 0, 2)
     return made.reshape(*geometry.window, per_group, features)
-
-
-def rows(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """Like `patches`, but copies along the last spatial axis only, and multiplies once for each row of the kernel."""
-    assert geometry.groups == 1, "rows are of one group"
-    last, above = _last_axis(geometry), _all_but_last(geometry)
-
-    def some(x: jax.Array, y: jax.Array) -> list[jax.Array]:
-        wide = lax.optimization_barrier(jnp.concatenate(shifts(x, last), -1))
-        return [_product(y, view) for view in shifts(wide, above)]
-
-    each = math.prod(last.places) * last.window[-1] * x.shape[-1] * x.dtype.itemsize
-    rounds, _ = split_batch(x.shape[0], each, IN_CACHE)
-    made = summed_in_rounds(some, rounds, pad(x, geometry.padding), y)
-    return jnp.stack([m.T for m in made]).reshape(*geometry.window, x.shape[-1], y.shape[-1])
 
 
 def shifted(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -75,7 +77,7 @@ def shifted(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
 
 def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int) -> jax.Array:
     """The transpose of Winograd's `F(outputs, 3)`: transformed images times transformed gradients."""
-    assert geometry.groups == 1, "Winograd's rows are of one group"
+    assert geometry.groups == 1, "Winograd's way has no groups"
     axis = winograd.axis_of(geometry)
     assert axis is not None, f"no axis of {geometry} has a window of 3 at stride 1"
     inside = winograd.inner(geometry, axis, winograd.tiles_of(geometry, axis, outputs))
@@ -84,41 +86,21 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
         images = winograd.transform_input(winograd.pad_input(x, geometry, axis, outputs), axis, outputs)
         gradients = winograd.transform_output_back(winograd.pad_output(y, geometry, axis, outputs), axis, outputs)
         views = (jnp.concatenate(shifts(pad(v, inside.padding), inside), -1) for v in images)
-        return [_product(g, view) for g, view in zip(gradients, views, strict=True)]
+        return [_product(view, g) for g, view in zip(gradients, views, strict=True)]
 
     window = math.prod(inside.window)
     entries = math.prod(inside.places) * (window * x.shape[-1] + y.shape[-1]) * (outputs + 2)
-    rounds, _ = split_batch(x.shape[0], entries * x.dtype.itemsize, 2 * IN_CACHE)
+    rounds = split_batch(x.shape[0], entries * x.dtype.itemsize, 4 * IN_CACHE)
     made = summed_in_rounds(some, rounds, x, y)
-    made = [m.T.reshape(*inside.window, x.shape[-1], y.shape[-1]) for m in made]
+    made = [m.reshape(*inside.window, x.shape[-1], y.shape[-1]) for m in made]
     return winograd.transform_kernel_back(made, axis, outputs)
 
 
-def _last_axis(geometry: Geometry) -> Geometry:
-    """Slides along the last spatial axis only, over an image that is padded already."""
-    ones = (1,) * (geometry.rank - 1)
-    return Geometry(
-        geometry.padded,
-        (*ones, geometry.window[-1]),
-        (*ones, geometry.strides[-1]),
-        ((0, 0),) * geometry.rank,
-        (*ones, geometry.dilation[-1]),
-    )
-
-
-def _all_but_last(geometry: Geometry) -> Geometry:
-    """Slides along the other axes, over what `_last_axis` gave."""
-    return Geometry(
-        (*geometry.padded[:-1], geometry.places[-1]),
-        (*geometry.window[:-1], 1),
-        (*geometry.strides[:-1], 1),
-        ((0, 0),) * geometry.rank,
-        (*geometry.dilation[:-1], 1),
-    )
-
-
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Sums the outer products of two batches of pixels: `(…, m)` and `(…, n)` to `(m, n)`."""
+    """Sums the outer products of two batches of pixels: `(…, m)` and `(…, n)` to `(m, n)`.
+
+    In this order, so that the result needs no transposition before it is added up and shaped into a kernel.
+    """
     axes = tuple(range(a.ndim - 1))
     return lax.dot_general(a, b, ((axes, axes), ((), ())))
 
@@ -126,7 +108,6 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
 WAYS = {
     "direct": direct,
     "patches": patches,
-    "rows": rows,
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),

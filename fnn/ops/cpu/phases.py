@@ -96,5 +96,22 @@ def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:
 def _swap_channels(kernel: jax.Array, groups: int) -> jax.Array:
     """`(*window, channels of a group, features)` to `(*window, features of a group, channels)`."""
     *window, per_group, features = kernel.shape
+    if groups == 1:
+        return _transposed(kernel)
     kernel = kernel.reshape(*window, per_group, groups, features // groups)
     return jnp.moveaxis(kernel, -1, -3).swapaxes(-1, -2).reshape(*window, features // groups, groups * per_group)
+
+
+def _transposed(matrices: jax.Array) -> jax.Array:
+    """Exchanges the last two axes, in two steps that each move whole cache lines where the matrices are large."""
+    *window, m, n = matrices.shape
+    if m * n <= _LARGE or m % _LINE:
+        return lax.optimization_barrier(matrices.swapaxes(-1, -2))
+    blocks = matrices.reshape(*window, m // _LINE, _LINE, n)
+    blocks = lax.optimization_barrier(blocks.swapaxes(-1, -2))  # (…, m / line, n, line)
+    return lax.optimization_barrier(jnp.moveaxis(blocks, -3, -2)).reshape(*window, n, m)
+
+
+_LARGE = 1 << 16
+_LINE = 16
+"""Numbers of a cache line."""

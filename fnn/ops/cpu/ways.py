@@ -9,11 +9,8 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import winograd
-from fnn.ops.cpu.images import in_rounds, pad, shifts, split_batch
+from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
 from fnn.ops.geometry import Geometry
-
-IN_CACHE = 4 << 20
-"""Bytes that one round's patches may fill: about what stays near the cores."""
 
 
 def direct(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -44,7 +41,7 @@ def patches(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
         return jnp.moveaxis(y, 0, 1).reshape(x.shape[0], *geometry.places, features)
 
     each = math.prod(geometry.places) * window * x.shape[-1] * x.dtype.itemsize
-    rounds, _ = split_batch(x.shape[0], each, IN_CACHE)
+    rounds = split_batch(x.shape[0], each, IN_CACHE)
     return in_rounds(some, rounds, pad(x, geometry.padding))
 
 
@@ -76,7 +73,7 @@ def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs:
 
     entries = math.prod(geometry.sizes) * x.shape[-1] + math.prod(geometry.places) * kernel.shape[-1]
     each = entries * x.dtype.itemsize * (outputs + 2) // outputs
-    rounds, _ = split_batch(x.shape[0], each, 2 * IN_CACHE)
+    rounds = split_batch(x.shape[0], each, 2 * IN_CACHE)
     return in_rounds(some, rounds, x)
 
 

@@ -13,7 +13,7 @@ Barabasz et al. 2018, arXiv 1803.10986, which round less than 0, ±1, ±2.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -132,9 +132,7 @@ def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
     """`Bᵀ x` of a padded `x`: `outputs + 2` images, one row of each for each tile."""
     tiles = (x.shape[axis + 1] - 2) // outputs
     last = outputs * (tiles - 1) + 1
-    return _combine(
-        transforms(outputs).input, [_at(x, axis + 1, i, i + last, outputs) for i in range(outputs + 2)]
-    )
+    return _combine(transforms(outputs).input, [_at(x, axis + 1, i, i + last, outputs) for i in range(outputs + 2)])
 
 
 def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
@@ -165,6 +163,3 @@ def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]
 
 def _scaled(a: jax.Array, factor: float) -> jax.Array:
     return a if factor == 1 else -a if factor == -1 else a * factor
-
-
-Inner = Callable[[jax.Array, jax.Array], jax.Array]

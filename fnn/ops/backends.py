@@ -1,0 +1,38 @@
+"""How an operation gets one rule per backend."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+
+Operation = Callable[..., jax.Array]
+"""From arrays and static keyword arguments to one array."""
+
+
+def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu: Operation) -> Primitive:
+    """Makes a primitive that computes in one way on the CPU and in another on every other backend.
+
+    Which one is decided when a program is lowered, so derivatives and `vmap` are taken of the primitive, for which the
+    caller gives the rules, and not of what is written inside.
+
+    Args:
+      name: what the primitive is called in a jaxpr.
+      static: the names of its static arguments.
+      anywhere: what it computes; the shape rule is read off it.
+      on_cpu: the same, written so that XLA's CPU backend is fast at it.
+    """
+    primitive = Primitive(name)
+
+    @primitive.def_abstract_eval
+    def _(*operands: Any, **arguments: Any) -> Any:
+        shapes = (jax.ShapeDtypeStruct(operand.shape, operand.dtype) for operand in operands)
+        made = jax.eval_shape(partial(anywhere, **arguments), *shapes)
+        return operands[0].update(shape=made.shape, dtype=made.dtype, weak_type=False)
+
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames=static))
+    mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
+    return primitive

@@ -1,0 +1,53 @@
+"""Sums over everything but the channels, and their transpose.
+
+A bias is broadcast to every pixel, so its gradient is a sum over all pixels; BatchNorm's moments are such sums too.
+XLA on the CPU has a fast kernel for them, but puts a slow loop in its place when it can fuse the sum with what makes
+the summands (BatchNorm's step is 3 times slower so). These two operations are each other's transposes, and hide the
+summands from the fusion there.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching
+
+from fnn.ops.backends import Operation, per_backend
+
+
+def channel_sum(x: jax.Array) -> jax.Array:
+    """Sums `(…, channels)` to `(channels,)`."""
+    return _sum_p.bind(x, shape=x.shape)
+
+
+def channel_broadcast(v: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Repeats `(channels,)` to `shape`, `(…, channels)`."""
+    return _broadcast_p.bind(v, shape=shape)
+
+
+def _plain_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
+    del shape
+    return jnp.sum(x, range(x.ndim - 1))
+
+
+def _hidden_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
+    return jnp.sum(lax.optimization_barrier(x.reshape(-1, shape[-1])), 0)
+
+
+def _plain_broadcast(v: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
+    return jnp.broadcast_to(v.reshape((1,) * (len(shape) - 1) + v.shape), shape)
+
+
+def _primitive(name: str, anywhere: Operation, on_cpu: Operation) -> Primitive:
+    primitive = per_backend(name, ("shape",), anywhere, on_cpu)
+    batching.primitive_batchers[primitive] = lambda operands, axes, *, shape: (
+        jax.vmap(lambda a: anywhere(a, shape=shape), in_axes=axes)(*operands),
+        0,
+    )
+    return primitive
+
+
+_sum_p = _primitive("fnn_channel_sum", _plain_sum, _hidden_sum)
+_broadcast_p = _primitive("fnn_channel_broadcast", _plain_broadcast, _plain_broadcast)
+ad.deflinear2(_sum_p, lambda ct, _, *, shape: [channel_broadcast(ct, shape)])
+ad.deflinear2(_broadcast_p, lambda ct, _, **_shape: [channel_sum(ct)])

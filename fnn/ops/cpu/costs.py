@@ -1,0 +1,137 @@
+"""How long each way takes: a sum of amounts of work, each at a price per unit.
+
+    seconds = Σ price · amount        over the amounts of `Work`
+
+The amounts follow from the shapes alone. The prices, one set for each way, are fitted to measured times by
+`python -m benchmarks.costs`, which keeps the measurements beside it and writes `prices.py`. They only have to put the
+ways into the right order; what machine they were measured on matters little, for all ways slow down together.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fnn.ops.cpu import winograd
+from fnn.ops.cpu.prices import COMPILE, PRICES
+from fnn.ops.geometry import Geometry
+
+_VECTOR = 16
+"""Numbers that one instruction multiplies: fewer features cost as much."""
+
+_STEPS = 1000
+"""In how many calls a way has to win back the time that compiling it takes."""
+
+
+class Problem(NamedTuple):
+    """A convolution, or a gradient of one, to be done in some way."""
+
+    geometry: Geometry
+    batch: int
+    channels: int
+    features: int
+
+
+class Work(NamedTuple):
+    """What a way does, in numbers of things."""
+
+    products: float
+    """Multiplications that are added up, those of idle vector lanes included."""
+    patches: float
+    """Numbers that are gathered from under windows."""
+    partial: float
+    """Numbers of results that are not final and are added up later."""
+    input: float
+    """Numbers in the image."""
+    output: float
+    """Numbers in the output."""
+    kernel: float
+    """Numbers in the kernel, or in the transformed kernels."""
+    calls: float
+    """Separate operations."""
+
+
+def _work_directly(problem: Problem) -> Work:
+    geometry, batch, channels, features = problem
+    window, places = math.prod(geometry.window), math.prod(geometry.places)
+    per_group = channels // geometry.groups
+    lanes = -(-features // geometry.groups // _VECTOR) * _VECTOR * geometry.groups
+    return Work(
+        products=batch * places * window * per_group * lanes,
+        patches=batch * places * window * channels,
+        partial=0,
+        input=batch * math.prod(geometry.sizes) * channels,
+        output=batch * places * features,
+        kernel=window * per_group * features,
+        calls=1,
+    )
+
+
+def _work_shifted(problem: Problem) -> Work:
+    work = _work_directly(problem)
+    window = math.prod(problem.geometry.window)
+    return work._replace(partial=window * work.output, calls=window)
+
+
+def _work_by_winograd(problem: Problem, outputs: int) -> Work:
+    geometry, batch, channels, features = problem
+    axis = winograd.axis_of(geometry)
+    assert axis is not None, "asked only where there is one"
+    inside = winograd.inner(geometry, axis, winograd.tiles_of(geometry, axis, outputs))
+    work = _work_directly(Problem(inside, batch, channels, features))
+    return Work(*((outputs + 2) * amount for amount in work))
+
+
+def _work_by_fft(problem: Problem) -> Work:
+    geometry, batch, channels, features = problem
+    pixels = math.prod(geometry.padded)
+    images = batch * (channels + features) + channels * features // geometry.groups
+    return Work(
+        products=pixels * batch * channels * features / geometry.groups,
+        patches=pixels * images * math.log2(max(2, pixels)),
+        partial=0,
+        input=pixels * batch * channels,
+        output=pixels * batch * features,
+        kernel=pixels * channels * features / geometry.groups,
+        calls=1,
+    )
+
+
+WORK: dict[str, Callable[[Problem], Work]] = {
+    "direct": _work_directly,
+    "patches": _work_directly,
+    "shifted": _work_shifted,
+    "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
+    "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
+    "fft": _work_by_fft,
+}
+"""The work of each way. A kernel's gradient does the same work as the convolution."""
+
+
+def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
+    """Whether a way computes this problem, exactly enough, in little enough memory."""
+    geometry = problem.geometry
+    if "winograd" in way:
+        if winograd.axis_of(geometry) is None or geometry.groups > 1:
+            return False
+        return not (exact and way == "winograd of 4")
+    if way == "fft":
+        work = _work_by_fft(problem)
+        spectra = 2 * itemsize * (work.input + work.output + work.kernel)
+        return spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
+    if way == "shifted":
+        return math.prod(geometry.window) <= 2 * _VECTOR
+    return True
+
+
+def seconds(kind: str, way: str, problem: Problem) -> float:
+    """Estimates the time of a `"convolution"` or a `"kernel gradient"`."""
+    prices = PRICES[kind, way, problem.geometry.groups > 1]
+    spent = sum(price * amount for price, amount in zip(prices, WORK[way](problem), strict=True))
+    return spent + COMPILE[kind, way] / _STEPS
+
+
+def fastest(kind: str, problem: Problem, itemsize: int, exact: bool) -> str:
+    """Returns the way that is estimated to take the least time, of those that are allowed."""
+    ways = [way for known, way, grouped in PRICES if known == kind and grouped == (problem.geometry.groups > 1)]
+    ways = [way for way in ways if allowed(way, problem, itemsize, exact)]
+    return min(ways, key=lambda way: seconds(kind, way, problem))
