@@ -36,8 +36,8 @@ TIMES = Path(__file__).parent / "convolution_times.json"
 """The measurements."""
 PRICES = Path(costs.__file__).parent / "prices.py"
 """What is fitted to them."""
-Prices = dict[tuple[str, str, bool], list[float]]
-"""By kind, way and whether there are groups."""
+Prices = dict[tuple[str, str, str], list[float]]
+"""By kind, way and sort of problem."""
 Seconds = dict[tuple[str, str], float]
 """By kind and way."""
 KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
@@ -100,14 +100,14 @@ def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[s
 def fit(
     measured: list[dict[str, Any]],
 ) -> tuple[dict[tuple[str, str, bool], list[float]], dict[tuple[str, str], float]]:
-    """Returns the prices of each (kind, way, whether grouped), and the median seconds of compiling each (kind, way)."""
-    rows: dict[tuple[str, str, bool], list[list[float]]] = {}
+    """Returns the prices of each (kind, way, sort), and the median seconds of compiling each (kind, way)."""
+    rows: dict[tuple[str, str, str], list[list[float]]] = {}
     compiling: dict[tuple[str, str], list[float]] = {}
     for entry in measured:
         problem = problem_of(entry)
         for way, result in entry["ways"].items():
             amounts = costs.WORK[way](problem)
-            key = (entry["kind"], way, problem.geometry.groups > 1)
+            key = (entry["kind"], way, costs.sort(problem))
             rows.setdefault(key, []).append([amount / result["seconds"] for amount in amounts])
             compiling.setdefault((entry["kind"], way), []).append(result["compile"])
     prices = {}
@@ -142,9 +142,9 @@ def write_prices(prices: Prices, compiling: Seconds) -> None:
     lines = [
         '"""What each unit of work costs each way, in seconds. Written by `python -m benchmarks.costs`."""',
         "",
-        "# (kind, way, whether grouped): products, patches, partial, input, output, kernel, calls",
-        "PRICES: dict[tuple[str, str, bool], tuple[float, ...]] = {",
-        *(f'    ("{kind}", "{way}", {grouped}): {tuple(p)},' for (kind, way, grouped), p in sorted(prices.items())),
+        "# (kind, way, sort of problem): products, patches, partial, input, output, kernel, calls",
+        "PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {",
+        *(f'    ("{kind}", "{way}", "{sort}"): {tuple(p)},' for (kind, way, sort), p in sorted(prices.items())),
         "}",
         '"""As in `fnn.ops.cpu.costs.Work`."""',
         "",

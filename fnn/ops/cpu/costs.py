@@ -2,7 +2,7 @@
 
     seconds = Σ price · amount        over the amounts of `Work`
 
-The amounts follow from the shapes alone. The prices, one set for each way, are fitted to measured times by
+The amounts follow from the shapes alone. The prices, one set for each way and sort of problem, are fitted to measured times by
 `python -m benchmarks.costs`, which keeps the measurements beside it and writes `prices.py`. They only have to put the
 ways into the right order; what machine they were measured on matters little, for all ways slow down together.
 """
@@ -17,6 +17,9 @@ from fnn.ops.geometry import Geometry
 
 _VECTOR = 16
 """Numbers that one instruction multiplies: fewer features cost as much."""
+
+_NARROW = 32
+"""XLA's fast convolution is for this many features or more."""
 
 _STEPS = 1000
 """In how many calls a way has to win back the time that compiling it takes."""
@@ -119,19 +122,30 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)
         return spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
     if way == "shifted":
-        return math.prod(geometry.window) <= 2 * _VECTOR
+        few = math.prod(geometry.window) <= 2 * _VECTOR
+        return few and (geometry.groups == 1 or geometry.groups == problem.channels)
     return True
+
+
+def sort(problem: Problem) -> str:
+    """Returns the sort of problem, for each of which there is a set of prices.
+
+    `"grouped"`; `"narrow"`, of fewer than 32 features, for which XLA takes another convolution kernel; or `"wide"`.
+    """
+    if problem.geometry.groups > 1:
+        return "grouped"
+    return "narrow" if problem.features < _NARROW else "wide"
 
 
 def seconds(kind: str, way: str, problem: Problem) -> float:
     """Estimates the time of a `"convolution"` or a `"kernel gradient"`."""
-    prices = PRICES[kind, way, problem.geometry.groups > 1]
+    prices = PRICES[kind, way, sort(problem)]
     spent = sum(price * amount for price, amount in zip(prices, WORK[way](problem), strict=True))
     return spent + COMPILE[kind, way] / _STEPS
 
 
 def fastest(kind: str, problem: Problem, itemsize: int, exact: bool) -> str:
     """Returns the way that is estimated to take the least time, of those that are allowed."""
-    ways = [way for known, way, grouped in PRICES if known == kind and grouped == (problem.geometry.groups > 1)]
+    ways = [way for known, way, of in PRICES if known == kind and of == sort(problem)]
     ways = [way for way in ways if allowed(way, problem, itemsize, exact)]
     return min(ways, key=lambda way: seconds(kind, way, problem))

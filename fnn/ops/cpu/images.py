@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from fnn.ops.geometry import Geometry
 
@@ -18,6 +19,11 @@ def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> j
     if not any(map(any, padding)):
         return x
     return lax.pad(x, jnp.array(value, x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)])
+
+
+def row_major(a: jax.Array) -> jax.Array:
+    """Keeps XLA from leaving an array transposed, and from fusing what made it with what reads it."""
+    return with_layout_constraint(a, Layout(major_to_minor=tuple(range(a.ndim))))
 
 
 def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:

@@ -9,7 +9,7 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import ways, winograd
-from fnn.ops.cpu.images import IN_CACHE, pad, shifts, split_batch, summed_in_rounds
+from fnn.ops.cpu.images import IN_CACHE, pad, row_major, shifts, split_batch, summed_in_rounds
 from fnn.ops.geometry import Geometry
 
 
@@ -33,8 +33,10 @@ def direct(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
         padding=tuple((max(low, 0), max(high, 0)) for low, high in padding),
         dilation=geometry.strides,
     )
-    images = lax.optimization_barrier(x.swapaxes(0, -1))  # (channels, *sizes, batch)
-    gradients = lax.optimization_barrier(jnp.moveaxis(y, 0, -2))  # (*places, batch, features)
+    # In two steps, of which the first stays within a pixel and the second moves whole rows.
+    images = row_major(jnp.moveaxis(row_major(x), 0, -1))  # (*sizes, channels, batch)
+    images = row_major(jnp.moveaxis(images, -2, 0))  # (channels, *sizes, batch)
+    gradients = row_major(jnp.moveaxis(y, 0, -2))  # (*places, batch, features)
     return jnp.moveaxis(ways.direct(images, gradients, geometry=turned), 0, -2)
 
 

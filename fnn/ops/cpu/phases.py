@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fnn.ops.cpu.images import row_major
 from fnn.ops.geometry import Geometry
 
 
@@ -103,15 +104,16 @@ def _swap_channels(kernel: jax.Array, groups: int) -> jax.Array:
 
 
 def _transposed(matrices: jax.Array) -> jax.Array:
-    """Exchanges the last two axes, in two steps that each move whole cache lines where the matrices are large."""
+    """Exchanges the last two axes, in two steps that each move whole cache lines where that divides.
+
+    Left to itself, XLA changes the layout instead, and what reads the kernel next jumps through memory.
+    """
     *window, m, n = matrices.shape
-    if m * n <= _LARGE or m % _LINE:
-        return lax.optimization_barrier(matrices.swapaxes(-1, -2))
-    blocks = matrices.reshape(*window, m // _LINE, _LINE, n)
-    blocks = lax.optimization_barrier(blocks.swapaxes(-1, -2))  # (…, m / line, n, line)
-    return lax.optimization_barrier(jnp.moveaxis(blocks, -3, -2)).reshape(*window, n, m)
+    if m % _LINE:
+        return row_major(matrices.swapaxes(-1, -2))
+    blocks = row_major(matrices.reshape(*window, m // _LINE, _LINE, n).swapaxes(-1, -2))
+    return row_major(jnp.moveaxis(blocks, -3, -2)).reshape(*window, n, m)
 
 
-_LARGE = 1 << 16
 _LINE = 16
 """Numbers of a cache line."""
