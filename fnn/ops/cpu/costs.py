@@ -2,9 +2,9 @@
 
     seconds = Σ price · amount        over the amounts of `Work`
 
-The amounts follow from the shapes alone. The prices, one set for each way and sort of problem, are fitted to measured times by
-`python -m benchmarks.costs`, which keeps the measurements beside it and writes `prices.py`. They only have to put the
-ways into the right order; what machine they were measured on matters little, for all ways slow down together.
+The amounts follow from the shapes alone. The prices, one set for each way and sort of problem, are fitted to measured
+times by `python -m benchmarks.costs`, which keeps the measurements beside it and writes `prices.py`. They only have to
+put the ways into the right order; what machine they were measured on matters little, for all ways slow down together.
 """
 
 import math
