@@ -14,6 +14,10 @@ IN_CACHE = 4 << 20
 """Bytes that one round's patches may fill: about what stays near the cores."""
 
 
+_LINE = 16
+"""Numbers of a cache line."""
+
+
 def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> jax.Array:
     """Adds `value` (low, high) around each spatial axis, or cuts where a number is negative."""
     if not any(map(any, padding)):
@@ -24,6 +28,18 @@ def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> j
 def row_major(a: jax.Array) -> jax.Array:
     """Keeps XLA from leaving an array transposed, and from fusing what made it with what reads it."""
     return with_layout_constraint(a, Layout(major_to_minor=tuple(range(a.ndim))))
+
+
+def transposed(matrices: jax.Array) -> jax.Array:
+    """Exchanges the last two axes, in two steps that each move whole cache lines where that divides.
+
+    Left to itself, XLA changes the layout instead, and what reads the matrix next jumps through memory.
+    """
+    *stack, m, n = matrices.shape
+    if m % _LINE:
+        return row_major(matrices.swapaxes(-1, -2))
+    blocks = row_major(matrices.reshape(*stack, m // _LINE, _LINE, n).swapaxes(-1, -2))
+    return row_major(jnp.moveaxis(blocks, -3, -2)).reshape(*stack, n, m)
 
 
 def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:

@@ -94,15 +94,13 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
     entries = math.prod(inside.places) * (window * x.shape[-1] + y.shape[-1]) * (outputs + 2)
     rounds = split_batch(x.shape[0], entries * x.dtype.itemsize, 4 * IN_CACHE)
     made = summed_in_rounds(some, rounds, x, y)
+    made = winograd.transform_kernel_back(made, outputs)
     made = [m.reshape(*inside.window, x.shape[-1], y.shape[-1]) for m in made]
-    return winograd.transform_kernel_back(made, axis, outputs)
+    return jnp.concatenate(made, axis)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Sums the outer products of two batches of pixels: `(…, m)` and `(…, n)` to `(m, n)`.
-
-    In this order, so that the result needs no transposition before it is added up and shaped into a kernel.
-    """
+    """Sums the outer products of two batches of pixels: `(…, m)` and `(…, n)` to `(m, n)`."""
     axes = tuple(range(a.ndim - 1))
     return lax.dot_general(a, b, ((axes, axes), ((), ())))
 

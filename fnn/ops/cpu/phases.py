@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.ops.cpu.images import row_major
+from fnn.ops.cpu.images import transposed
 from fnn.ops.geometry import Geometry
 
 
@@ -98,22 +98,6 @@ def _swap_channels(kernel: jax.Array, groups: int) -> jax.Array:
     """`(*window, channels of a group, features)` to `(*window, features of a group, channels)`."""
     *window, per_group, features = kernel.shape
     if groups == 1:
-        return _transposed(kernel)
+        return transposed(kernel)
     kernel = kernel.reshape(*window, per_group, groups, features // groups)
     return jnp.moveaxis(kernel, -1, -3).swapaxes(-1, -2).reshape(*window, features // groups, groups * per_group)
-
-
-def _transposed(matrices: jax.Array) -> jax.Array:
-    """Exchanges the last two axes, in two steps that each move whole cache lines where that divides.
-
-    Left to itself, XLA changes the layout instead, and what reads the kernel next jumps through memory.
-    """
-    *window, m, n = matrices.shape
-    if m % _LINE:
-        return row_major(matrices.swapaxes(-1, -2))
-    blocks = row_major(matrices.reshape(*window, m // _LINE, _LINE, n).swapaxes(-1, -2))
-    return row_major(jnp.moveaxis(blocks, -3, -2)).reshape(*window, n, m)
-
-
-_LINE = 16
-"""Numbers of a cache line."""
