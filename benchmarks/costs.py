@@ -49,7 +49,7 @@ def random_problems(count: int, seed: int = 0) -> Iterator[costs.Problem]:
     rng = random.Random(seed)
     while count:
         size, batch = rng.choice([1, 2, 4, 7, 8, 14, 16, 28, 32, 56]), rng.choice([1, 8, 32, 32, 64, 128])
-        channels, features = (rng.choice([1, 3, 6, 16, 32, 64, 64, 128, 128, 256, 256, 512, 512]) for _ in range(2))
+        channels, features = (rng.choice([1, 1, 3, 6, 16, 32, 64, 64, 128, 128, 256, 512]) for _ in range(2))
         kernel, stride = rng.choice([1, 2, 3, 3, 3, 3, 5, 7, 11, 21]), rng.choice([1, 1, 1, 2])
         groups = rng.choice([1] * 5 + [channels, 2, 8])
         if channels % groups or features % groups or kernel > 2 * size:

@@ -12,14 +12,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnn.ops.cpu import winograd
+from fnn.ops.cpu.neighbours import ENOUGH_FEATURES, neighbours, widen_geometry
 from fnn.ops.cpu.prices import COMPILE, PRICES
 from fnn.ops.geometry import Geometry
 
 _VECTOR = 16
 """Numbers that one instruction multiplies: fewer features cost as much."""
-
-_NARROW = 32
-"""XLA's fast convolution is for this many features or more."""
 
 _STEPS = 1000
 """In how many calls a way has to win back the time that compiling it takes."""
@@ -84,6 +82,13 @@ def _work_by_winograd(problem: Problem, outputs: int) -> Work:
     return Work(*((outputs + 2) * amount for amount in work))
 
 
+def _work_widened(problem: Problem) -> Work:
+    outputs = neighbours(problem.geometry, problem.features)
+    return _work_directly(
+        problem._replace(geometry=widen_geometry(problem.geometry, outputs), features=outputs * problem.features)
+    )
+
+
 def _work_by_fft(problem: Problem) -> Work:
     geometry, batch, channels, features = problem
     pixels = math.prod(geometry.padded)
@@ -105,6 +110,7 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "shifted": _work_shifted,
     "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
     "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
+    "widened": _work_widened,
     "fft": _work_by_fft,
 }
 """The work of each way. A kernel's gradient does the same work as the convolution."""
@@ -121,6 +127,8 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
         work = _work_by_fft(problem)
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)
         return spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
+    if way == "widened":
+        return geometry.groups == 1 and geometry.dilation[-1] == 1 and problem.features < ENOUGH_FEATURES
     if way == "shifted":
         few = math.prod(geometry.window) <= 2 * _VECTOR
         return few and (geometry.groups == 1 or geometry.groups == problem.channels)
@@ -130,11 +138,14 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
 def sort(problem: Problem) -> str:
     """Returns the sort of problem, for each of which there is a set of prices.
 
-    `"grouped"`; `"narrow"`, of fewer than 32 features, for which XLA takes another convolution kernel; or `"wide"`.
+    `"grouped"`; `"single"`, of one channel, where a product is no matrix product; `"narrow"`, of few features, for
+    which XLA takes another convolution kernel; or `"wide"`.
     """
     if problem.geometry.groups > 1:
         return "grouped"
-    return "narrow" if problem.features < _NARROW else "wide"
+    if problem.channels == 1:
+        return "single"
+    return "narrow" if problem.features < ENOUGH_FEATURES else "wide"
 
 
 def seconds(kind: str, way: str, problem: Problem) -> float:

@@ -25,12 +25,11 @@ def direct(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
         for places, stride, extent in zip(geometry.places, geometry.strides, geometry.extent, strict=True)
     ]
     padding = [(low, n - low - size) for n, size, (low, _) in zip(reach, geometry.sizes, geometry.padding, strict=True)]
-    x = pad(x, [(min(low, 0), min(high, 0)) for low, high in padding])
     turned = Geometry(
         sizes=tuple(x.shape[1:-1]),
         window=geometry.places,
         strides=geometry.dilation,
-        padding=tuple((max(low, 0), max(high, 0)) for low, high in padding),
+        padding=tuple(padding),
         dilation=geometry.strides,
     )
     # In two steps, of which the first stays within a pixel and the second moves whole rows.

@@ -1,6 +1,7 @@
 """The ways to compute a convolution. Each takes what `fnn.ops.xla.convolve` takes and gives the same."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -10,6 +11,7 @@ from jax import lax
 from fnn.ops import xla
 from fnn.ops.cpu import winograd
 from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
+from fnn.ops.cpu.neighbours import neighbours, widen_geometry
 from fnn.ops.geometry import Geometry
 
 
@@ -19,6 +21,11 @@ def direct(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     Where the kernel has more pixels than the image, XLA's simplifier swaps the two, and the convolution that results
     is up to 80 times slower. Padding the image beforehand, out of the simplifier's sight, prevents it.
     """
+    cut = [(min(low, 0), min(high, 0)) for low, high in geometry.padding]
+    if any(map(any, cut)):  # negative padding, over which XLA has crashed
+        x = pad(x, cut)
+        rest = tuple((max(low, 0), max(high, 0)) for low, high in geometry.padding)
+        geometry = geometry._replace(sizes=tuple(x.shape[1:-1]), padding=rest)
     if math.prod(geometry.window) > math.prod(geometry.sizes):
         x = lax.optimization_barrier(pad(x, geometry.padding))
         geometry = geometry._replace(sizes=geometry.padded, padding=((0, 0),) * geometry.rank)
@@ -77,6 +84,23 @@ def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs:
     return in_rounds(some, rounds, x)
 
 
+def widened(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """Computes several neighbouring outputs along the last axis as if they were features.
+
+    For few features, which would leave most of a vector instruction idle and for which XLA takes a slower kernel. The
+    kernel is repeated at the neighbours' offsets, with zeros around; so a NaN or infinity spreads to the neighbours.
+    """
+    outputs = neighbours(geometry, kernel.shape[-1])
+    inside = widen_geometry(geometry, outputs)
+    stride, features = geometry.strides[-1], kernel.shape[-1]
+    places = [(0, 0)] * (geometry.rank - 1)
+    shifted_kernels = [_pad_kernel(kernel, [*places, (i * stride, (outputs - 1 - i) * stride)]) for i in range(outputs)]
+    wide = jnp.stack(shifted_kernels, -2).reshape(*inside.window, kernel.shape[-2], outputs * features)
+    y = direct(x, wide, geometry=inside)
+    y = y.reshape(*y.shape[:-2], -1, features)
+    return lax.slice_in_dim(y, 0, geometry.places[-1], axis=geometry.rank)
+
+
 def by_fft(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     """The convolution theorem: as fast for a large kernel as for a small one.
 
@@ -110,6 +134,11 @@ def _fast_length(n: int) -> int:
         n += 1
 
 
+def _pad_kernel(kernel: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
+    """Adds zeros around the kernel's window."""
+    return lax.pad(kernel, jnp.zeros((), kernel.dtype), [*((*pair, 0) for pair in padding), (0, 0, 0), (0, 0, 0)])
+
+
 def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
     if x.shape[-1] == 1:  # a product with one row is an outer product, which fuses with its neighbours
         return x * matrix[0]
@@ -131,6 +160,7 @@ WAYS = {
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
+    "widened": widened,
     "fft": by_fft,
 }
 """Name to way."""
