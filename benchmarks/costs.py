@@ -1,6 +1,7 @@
 """Measures the ways to compute a convolution on the CPU, and fits the prices by which fnn chooses among them.
 
-    python -m benchmarks.costs            # measures, then fits: half an hour
+    python -m benchmarks.costs            # measures, then fits: ten minutes
+    python -m benchmarks.costs --append --seed=1 --problems=40      # measures more
     python -m benchmarks.costs --fit      # fits again what was measured
 
 Times a spread of random convolutions, and gradients in the kernel, in each way that computes them; writes the times
@@ -28,6 +29,8 @@ from fnn.ops.cpu import costs, kernel_ways, ways
 from fnn.ops.geometry import Geometry
 
 _FIT = flags.DEFINE_boolean("fit", False, "fit again what was measured, and measure nothing")
+_APPEND = flags.DEFINE_boolean("append", False, "keep what was measured before, and add to it")
+_SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
 _PROBLEMS = flags.DEFINE_integer("problems", 120, "how many random convolutions to measure", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "how often to time each way of each", lower_bound=1)
 
@@ -43,12 +46,13 @@ KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
 """The ways of each kind of operation."""
 
 
-def random_problems(count: int, seed: int = 0) -> Iterator[costs.Problem]:
+def random_problems(count: int, seed: int) -> Iterator[costs.Problem]:
     """Yields convolutions of images like those of real networks: 10⁶ to 3·10⁹ multiply-adds, below 64 MB of images."""
     rng = random.Random(seed)
     while count:
         size, batch = rng.choice([1, 2, 4, 7, 8, 14, 16, 28, 32, 56]), rng.choice([1, 8, 32, 32, 64, 128])
-        channels, features = (rng.choice([1, 1, 3, 6, 16, 32, 64, 64, 128, 128, 256, 512]) for _ in range(2))
+        channels = rng.choice([1, 1, 3, 6, 16, 32, 64, 64, 128, 128, 256, 512])
+        features = rng.choice([1, 3, 6, 8, 16, 16, 24, 32, 64, 64, 128, 128, 256, 512])
         kernel, stride = rng.choice([1, 2, 3, 3, 3, 3, 5, 7, 11, 21]), rng.choice([1, 1, 1, 2])
         groups = rng.choice([1] * 5 + [channels, 2, 8])
         if channels % groups or features % groups or kernel > 2 * size:
@@ -170,8 +174,8 @@ def write_prices(prices: Prices, compiling: Seconds) -> None:
 def main(_: list[str]) -> None:
     """Measures and fits."""
     if not _FIT.value:
-        measured = []
-        for problem in tqdm(list(random_problems(_PROBLEMS.value)), disable=None):
+        measured = json.loads(TIMES.read_text()) if _APPEND.value else []
+        for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value)), disable=None):
             for kind in KINDS:
                 times = measure(problem, kind, _REPEATS.value)
                 measured.append({"kind": kind, **problem._asdict(), "ways": times})

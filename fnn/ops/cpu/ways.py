@@ -61,7 +61,8 @@ def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
         product = _product(view, matrix) if geometry.groups == 1 else _grouped(view, matrix, geometry.groups)
         total = product if total is None else total + product
     assert total is not None, "a kernel has at least one position"
-    return total
+    # Where this is no matrix product, each reader of the result would compute it again.
+    return lax.optimization_barrier(total)
 
 
 def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs: int) -> jax.Array:
