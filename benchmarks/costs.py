@@ -120,17 +120,20 @@ def fit(
 def _fit_one(matrix: np.ndarray) -> list[float]:
     """Returns the non-negative prices `p` for which `matrix · p`, estimated over measured time, is nearest to 1.
 
-    First by least squares; then by the logarithm, in which half and double are as far off, and with outliers held
-    down: a few shapes for which XLA is many times slower than its work explains.
+    First by least squares, then by the logarithm, in which half and double are as far off.
     """
-    scale = np.maximum(matrix.max(0), 1e-30)
+    used = np.flatnonzero(matrix.max(0))
+    matrix = matrix[:, used]
+    scale = matrix.max(0)
     start, _ = scipy.optimize.nnls(matrix / scale, np.ones(len(matrix)))
 
     def off(logarithms: np.ndarray) -> np.ndarray:
         return np.log(matrix / scale @ np.exp(logarithms))
 
-    better = scipy.optimize.least_squares(off, np.log(np.maximum(start, 1e-3)), loss="soft_l1", f_scale=0.3)
-    return [float(f"{price:.3g}") for price in np.exp(better.x) / scale]
+    better = scipy.optimize.least_squares(off, np.log(np.maximum(start, 1e-3)))
+    prices = np.zeros(len(costs.Work._fields))
+    prices[used] = np.exp(better.x) / scale
+    return [0.0 if price < 1e-14 else float(f"{price:.3g}") for price in prices]
 
 
 def problem_of(entry: dict[str, Any]) -> costs.Problem:

@@ -130,8 +130,10 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
     if way == "widened":
         return geometry.groups == 1 and geometry.dilation[-1] == 1 and problem.features < ENOUGH_FEATURES
     if way == "shifted":
-        few = math.prod(geometry.window) <= 2 * _VECTOR
-        return few and (geometry.groups == 1 or geometry.groups == problem.channels)
+        # Of one channel it is a sum of scaled images, which XLA fuses into each of its readers and computes anew there.
+        if math.prod(geometry.window) > 2 * _VECTOR or problem.channels == 1:
+            return False
+        return geometry.groups in (1, problem.channels)
     return True
 
 
