@@ -100,9 +100,7 @@ def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[s
     return {name: {"seconds": statistics.median(t), "compile": compiling[name]} for name, t in times.items()}
 
 
-def fit(
-    measured: list[dict[str, Any]],
-) -> tuple[dict[tuple[str, str, bool], list[float]], dict[tuple[str, str], float]]:
+def fit(measured: list[dict[str, Any]]) -> tuple[Prices, Seconds]:
     """Returns the prices of each (kind, way, sort), and the median seconds of compiling each (kind, way)."""
     rows: dict[tuple[str, str, str], list[list[float]]] = {}
     compiling: dict[tuple[str, str], list[float]] = {}
