@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import Primitive, jaxpr_as_fun
@@ -55,7 +56,8 @@ def _reduce(x: jax.Array, geometry: Geometry, initial: float, reducer: Callable[
 
 
 def _max(x: jax.Array, *, geometry: Geometry) -> jax.Array:
-    return _reduce(x, geometry, -np.inf, lax.max)
+    lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
+    return _reduce(x, geometry, lowest, lax.max)
 
 
 def _max_tangent(x: jax.Array, tangent: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -74,7 +76,7 @@ def _sum(x: jax.Array, *, geometry: Geometry) -> jax.Array:
 
 def _sum_cotangent(y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """The transpose of the sum: each entry of `y` everywhere under its window."""
-    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, y.shape[-1]), y.dtype)
+    x = jax.typeof(y).update(shape=(y.shape[0], *geometry.sizes, y.shape[-1]))
     return jax.linear_transpose(partial(_sum, geometry=geometry), x)(y)[0]
 
 

@@ -24,12 +24,12 @@ def convolve(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Arra
 def input_gradient(y: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     """`convolve`'s transpose in `x`: `(batch, *places, features)` to `(batch, *sizes, channels)`."""
     channels = kernel.shape[-2] * geometry.groups
-    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, channels), y.dtype)
+    x = jax.typeof(y).update(shape=(y.shape[0], *geometry.sizes, channels))
     return jax.linear_transpose(lambda x: convolve(x, kernel, geometry=geometry), x)(y)[0]
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """`convolve`'s transpose in the kernel: `(*window, channels / groups, features)`."""
     shape = (*geometry.window, x.shape[-1] // geometry.groups, y.shape[-1])
-    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
+    kernel = jax.typeof(x).update(shape=shape)
     return jax.linear_transpose(lambda kernel: convolve(x, kernel, geometry=geometry), kernel)(y)[0]

@@ -78,7 +78,10 @@ def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arr
     if rounds == 1:
         return function(*arrays)
     stacks = tuple(_stacked(a, rounds) for a in arrays)
-    start = [jnp.zeros(s.shape, s.dtype) for s in jax.eval_shape(function, *(a[0] for a in stacks))]
+    # Inside `shard_map`, the loop's start must vary over the devices as what is added to it does.
+    varying = tuple(frozenset().union(*(jax.typeof(a).mat.varying for a in arrays)))
+    shapes = jax.eval_shape(function, *(a[0] for a in stacks))
+    start = [lax.pcast(jnp.zeros(s.shape, s.dtype), varying, to="varying") for s in shapes]
 
     def add(total: list[jax.Array], slices: tuple[jax.Array, ...]) -> tuple[list[jax.Array], None]:
         return [t + more for t, more in zip(total, function(*slices), strict=True)], None

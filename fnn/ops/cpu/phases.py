@@ -91,7 +91,7 @@ def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:
     if len(parts) == 1:
         return parts[0]
     stacked = jnp.stack(parts, axis + 1)
-    return stacked.reshape(*stacked.shape[:axis], -1, *stacked.shape[axis + 2 :])
+    return stacked.reshape(*stacked.shape[:axis], len(parts) * stacked.shape[axis], *stacked.shape[axis + 2 :])
 
 
 def _swap_channels(kernel: jax.Array, groups: int) -> jax.Array:

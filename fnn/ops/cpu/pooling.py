@@ -19,7 +19,12 @@ from fnn.ops.geometry import Geometry
 
 def max_pool(x: jax.Array, *, geometry: Geometry) -> jax.Array:
     """The largest value under each window."""
-    return _along_each_axis(pad(x, geometry.padding, -np.inf), geometry, jnp.maximum)
+    return _along_each_axis(pad(x, geometry.padding, _lowest(x)), geometry, jnp.maximum)
+
+
+def _lowest(x: jax.Array) -> float:
+    """What padding holds, so that it never wins."""
+    return -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
 
 
 def sum_pool(x: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -31,7 +36,7 @@ def sum_pool_cotangent(y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """Each entry of `y` everywhere under its window."""
     if _tiles(geometry):
         return _untile(jnp.broadcast_to(_expand(y), _tiled_shape(y, geometry)), geometry)
-    x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, y.shape[-1]), y.dtype)
+    x = jax.typeof(y).update(shape=(y.shape[0], *geometry.sizes, y.shape[-1]))
     return jax.linear_transpose(functools.partial(sum_pool, geometry=geometry), x)(y)[0]
 
 
@@ -52,7 +57,7 @@ def max_pool_cotangent(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax
         positions = positions.reshape(1, *(n for w in geometry.window for n in (1, w)), 1)
         return _untile(jnp.where(_expand(first) == positions, _expand(y), np.zeros((), y.dtype)), geometry)
     chosen = [jnp.where(first == p, y, np.zeros((), y.dtype)) for p in range(math.prod(geometry.window))]
-    padded = jax.ShapeDtypeStruct((y.shape[0], *geometry.padded, y.shape[-1]), y.dtype)
+    padded = jax.typeof(y).update(shape=(y.shape[0], *geometry.padded, y.shape[-1]))
     spread = jax.linear_transpose(lambda padded: shifts(padded, geometry), padded)(chosen)[0]
     return pad(spread, [(-low, -high) for low, high in geometry.padding])
 

@@ -1,0 +1,266 @@
+"""The operations inside loops, `checkpoint`, `cond`, and on several devices."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from ops.problems import Problem, assert_near, cast, choose_at_random, convolve_at, draw, geometry_of, run
+
+from fnn import ops
+
+PROBLEM = Problem(geometry_of((6, 6), (3, 3), padding=1), 3, 4, 4)
+
+
+def block(x: Any, kernel: Any, bias: Any) -> Any:
+    """Every operation once; gives what it takes."""
+    y = convolve_at(PROBLEM.geometry, x, kernel)
+    y = y + ops.channel_broadcast(bias, y.shape)
+    y, _, _ = ops.batch_norm(y, jnp.ones(4), ops.channel_sum(x) / 100, jnp.float32(1e-3))
+    pooled = ops.max_pool(y, (2, 2), (2, 2), ((0, 0), (0, 0)))
+    spread = ops.sum_pool(y, (3, 3), (1, 1), ((1, 1), (1, 1))) / 9
+    return jnp.tanh(spread + jnp.repeat(jnp.repeat(pooled, 2, 1), 2, 2))
+
+
+def given() -> tuple[np.ndarray, ...]:
+    x, kernel, _ = cast(draw(PROBLEM))
+    return x, np.stack([kernel, kernel[::-1], kernel[:, ::-1]]) / 3, np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def unrolled(x: Any, kernels: Any, biases: Any) -> Any:
+    for i in range(3):
+        x = block(x, kernels[i], biases[i])
+    return x
+
+
+def scanned(x: Any, kernels: Any, biases: Any) -> Any:
+    return lax.scan(lambda x, layer: (block(x, *layer), None), x, (kernels, biases))[0]
+
+
+def remembered(x: Any, kernels: Any, biases: Any) -> Any:
+    for i in range(3):
+        x = jax.checkpoint(block)(x, kernels[i], biases[i])
+    return x
+
+
+def scanned_and_remembered(x: Any, kernels: Any, biases: Any) -> Any:
+    return lax.scan(lambda x, layer: (jax.checkpoint(block)(x, *layer), None), x, (kernels, biases))[0]
+
+
+def looped(x: Any, kernels: Any, biases: Any) -> Any:
+    return lax.fori_loop(0, 3, lambda i, x: block(x, kernels[i], biases[i]), x)
+
+
+def branched(x: Any, kernels: Any, biases: Any) -> Any:
+    for i in range(3):
+        x = lax.cond(jnp.sum(x) < 1e9, block, lambda x, *_: x, x, kernels[i], biases[i])
+    return x
+
+
+def in_while_loop(x: Any, kernels: Any, biases: Any) -> Any:
+    def step(carry: Any) -> Any:
+        i, x = carry
+        return i + 1, block(x, kernels[i], biases[i])
+
+    return lax.while_loop(lambda carry: carry[0] < 3, step, (jnp.int32(0), x))[1]
+
+
+def assert_same(got: Any, wanted: Any) -> None:
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        assert_near(a, b, 3e-5, "leaf")
+
+
+@pytest.mark.parametrize("function", [scanned, remembered, scanned_and_remembered, looped, branched])
+def test_values_and_gradients_are_those_of_the_unrolled_program(function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_at_random(monkeypatch)
+
+    def gradients(function: Any, *given: Any) -> Any:
+        y, pull = jax.vjp(function, *given)
+        return y, pull(jnp.cos(y))
+
+    assert_same(run(partial(gradients, function), *given()), run(partial(gradients, unrolled), *given()))
+
+
+@pytest.mark.parametrize("function", [in_while_loop, scanned])
+def test_values_and_tangents_are_those_of_the_unrolled_program(function: Any) -> None:
+    def tangents(function: Any, *given: Any) -> Any:
+        return jax.jvp(function, given, tuple(a + 1 for a in given))
+
+    assert_same(run(partial(tangents, function), *given()), run(partial(tangents, unrolled), *given()))
+
+
+def test_checkpoint_computes_again() -> None:
+    """Nothing but what goes in is kept for the gradient."""
+    x, kernels, biases = given()
+
+    def convolutions(function: Any) -> int:
+        program = jax.make_jaxpr(jax.grad(lambda *a: jnp.sum(function(*a))))(x, kernels[0], biases[0])
+        return str(program).count("fnn_convolve[")
+
+    assert convolutions(block) == 1
+    assert convolutions(jax.checkpoint(block)) == 2
+
+
+def test_eager_calls_equal_compiled_ones() -> None:
+    assert_same(
+        block(*(jnp.asarray(a) for a in (given()[0], given()[1][0], given()[2][0]))),
+        run(block, given()[0], given()[1][0], given()[2][0]),
+    )
+
+
+ON_TWO_DEVICES = '''
+import functools
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec as P
+from fnn import ops
+
+assert len(jax.devices()) == 2
+rng = np.random.default_rng(0)
+draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
+x, kernel, bias, scale = draw(4, 6, 6, 4), draw(3, 3, 2, 8), draw(8), draw(8)
+
+
+def net(x, kernel, bias, scale):
+    """Has no batch statistics, so that each device's share of the loss is its own."""
+    y = ops.convolve(x, kernel, strides=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1), groups=2)
+    y = jnp.tanh(y + ops.channel_broadcast(bias, y.shape)) * ops.channel_broadcast(scale, y.shape)
+    y = ops.max_pool(y, (2, 2), (2, 2), ((0, 0), (0, 0)))
+    return ops.sum_pool(y, (2, 2), (1, 1), ((1, 0), (0, 1)))
+
+
+def loss(x, kernel, bias, scale):
+    y = net(x, kernel, bias, scale)
+    return jnp.sum(jnp.sin(y)) + jnp.sum(jnp.cos(ops.channel_sum(y.swapaxes(0, -1))))
+
+
+gradient = jax.value_and_grad(loss, (0, 1, 2, 3))
+wanted = jax.jit(gradient)(x, kernel, bias, scale)
+mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+share = functools.partial(jax.shard_map, mesh=mesh)
+whole, split = P(), P("data")
+
+
+def close(got, wanted, what):
+    for name, a, b in zip(("value", "x", "kernel", "bias", "scale"), jax.tree.leaves(got), jax.tree.leaves(wanted)):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.shape == b.shape, (what, name, a.shape, b.shape)
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max(), (what, name, np.abs(a - b).max(), np.abs(b).max())
+
+
+def summed(*operands):
+    return jax.lax.psum(loss(*operands), "data")
+
+
+given = (split, whole, whole, whole)
+# The gradient taken of the whole program that is split inside.
+outside = jax.value_and_grad(share(summed, in_specs=given, out_specs=whole), (0, 1, 2, 3))
+close(jax.jit(outside)(x, kernel, bias, scale), wanted, "gradient of shard_map")
+
+
+# The gradient taken on each device: of what is the same everywhere, it is summed over the devices.
+def inside(*operands):
+    value, gradients = gradient(*operands)
+    return jax.lax.psum(value, "data"), gradients
+
+
+mapped = share(inside, in_specs=given, out_specs=(whole, given))
+close(jax.jit(mapped)(x, kernel, bias, scale), wanted, "gradient inside shard_map")
+
+
+# Forward-mode, and Hessian-vector products, inside.
+def tangents(*operands):
+    along = tuple(jnp.cos(a) for a in operands)
+    _, dloss = jax.jvp(loss, operands, along)
+    return jax.lax.psum(dloss, "data"), jax.jvp(lambda *a: gradient(*a)[1], operands, along)[1]
+
+
+alone = jax.jit(lambda *a: (jax.jvp(loss, a, tuple(map(jnp.cos, a)))[1],
+                            jax.jvp(lambda *b: gradient(*b)[1], a, tuple(map(jnp.cos, a)))[1]))
+close(jax.jit(share(tangents, in_specs=given, out_specs=(whole, given)))(x, kernel, bias, scale),
+      alone(x, kernel, bias, scale), "tangents inside shard_map")
+
+
+# The kernel differs between the devices and the image is the same: the image's gradient is summed.
+def of_kernel(x, kernels):
+    y, pull = jax.vjp(lambda x, k: ops.convolve(
+        x, k[0], strides=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1), groups=2), x, kernels)
+    return pull(jnp.cos(y))
+
+
+kernels = np.stack([kernel, kernel[::-1]])
+by_x, by_kernels = jax.jit(share(of_kernel, in_specs=(whole, split), out_specs=(whole, split)))(x, kernels)
+each = [jax.jit(of_kernel)(x, k[None]) for k in kernels]
+close((by_x, by_kernels), (each[0][0] + each[1][0], np.concatenate([e[1] for e in each])), "other kernels")
+
+
+# Batch normalization by each device's own moments.
+def normalized(x, scale, bias):
+    return jnp.sum(jnp.sin(3 * ops.batch_norm(x, scale, bias, jnp.float32(1e-3))[0]))
+
+
+def normalized_inside(*operands):
+    value, gradients = jax.value_and_grad(normalized, (0, 1, 2))(*operands)
+    return jax.lax.psum(value, "data"), gradients
+
+
+got = jax.jit(share(normalized_inside, in_specs=(split, whole, whole), out_specs=(whole, (split, whole, whole))))(
+    x, scale[:4], bias[:4])
+halves = [jax.jit(jax.value_and_grad(normalized, (0, 1, 2)))(half, scale[:4], bias[:4]) for half in (x[:2], x[2:])]
+close(got, (halves[0][0] + halves[1][0], np.concatenate([h[1][0] for h in halves]),
+            halves[0][1][1] + halves[1][1][1], halves[0][1][2] + halves[1][1][2]), "batch_norm")
+
+
+# Each way, in rounds.
+from fnn.ops.cpu import costs, kernel_ways, ways
+
+
+def convolved(x, kernel):
+    same = ((kernel.shape[0] // 2,) * 2, (kernel.shape[1] // 2,) * 2)
+    return jnp.sum(jnp.sin(ops.convolve(x, kernel, strides=(1, 1), padding=same, dilation=(1, 1))))
+
+
+def convolved_inside(*operands):
+    value, gradients = jax.value_and_grad(convolved, (0, 1))(*operands)
+    return jax.lax.psum(value, "data"), gradients
+
+
+seconds = costs.seconds
+ways.IN_CACHE = kernel_ways.IN_CACHE = 1
+for way in sorted({*ways.WAYS, *kernel_ways.WAYS}):
+    costs.seconds = lambda kind, other, problem: float(other != way)
+    other = draw(5, 5, 4, 6) if way == "fft" else draw(3, 3, 4, 6)
+    alone = jax.jit(jax.value_and_grad(convolved, (0, 1)))(x, other)
+    got = jax.jit(share(convolved_inside, in_specs=(split, whole), out_specs=(whole, (split, whole))))(x, other)
+    close(got, alone, way)
+costs.seconds = seconds
+
+
+# XLA divides the work by itself where the arrays are spread: nothing is said in the program.
+spread = jax.device_put(x, NamedSharding(mesh, split)), *(
+    jax.device_put(a, NamedSharding(mesh, whole)) for a in (kernel, bias, scale))
+close(jax.jit(gradient)(*spread), wanted, "spread arrays")
+print("all agree")
+'''
+
+
+def test_on_two_devices() -> None:
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    root = Path(ops.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ON_TWO_DEVICES],
+        env=environment,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == "all agree"

@@ -1,0 +1,257 @@
+"""Each way to compute a convolution, or its gradients, by itself."""
+
+import itertools
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from ops.problems import (
+    Array,
+    Operands,
+    Problem,
+    allowed_problems,
+    assert_near,
+    cast,
+    draw,
+    geometry_of,
+    oracle,
+    places,
+    plain_convolve,
+    random_problem,
+    run,
+    summands,
+)
+
+from fnn.ops import xla
+from fnn.ops.cpu import costs, images, kernel_ways, phases, ways, winograd
+
+BOTH: list[tuple[ModuleType, str]] = [(module, way) for module in (ways, kernel_ways) for way in module.WAYS]
+
+
+def tolerance_of(way: str) -> float:
+    return 1e-5 if way == "winograd of 4" else 2e-6
+
+
+def assert_right(module: ModuleType, way: str, *problems: Problem) -> None:
+    """All in one program, which compiles faster than one for each."""
+    drawn = [draw(problem) for problem in problems]
+
+    def compute(drawn: list[Operands]) -> list[jax.Array]:
+        return [
+            module.WAYS[way](x, kernel if module is ways else w, geometry=problem.geometry)
+            for problem, (x, kernel, w) in zip(problems, drawn, strict=True)
+        ]
+
+    made = run(compute, [cast(operands) for operands in drawn])
+    for problem, operands, got in zip(problems, drawn, made, strict=True):
+        part = 0 if module is ways else 2
+        wanted, terms = oracle(problem, operands)[part], summands(problem)[part]
+        assert_near(got, wanted, tolerance_of(way), f"{way}, {problem}", terms)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("module", "way"), BOTH)
+def test_each_way_equals_the_oracle(module: ModuleType, way: str, seed: int) -> None:
+    problems = list(allowed_problems(way, seed, 20, wide=seed == 1))
+    assert_right(module, way, *problems[:10])
+    assert_right(module, way, *problems[10:])
+
+
+REALISTIC = [
+    Problem(geometry_of((16, 16), (3, 3), padding=1), 8, 64, 64),
+    Problem(geometry_of((16, 16), (3, 3), 2, 1), 8, 32, 64),
+    Problem(geometry_of((14, 14), (5, 5), padding=2), 7, 32, 32),
+    Problem(geometry_of((16, 16), (3, 3), padding=1, groups=64), 8, 64, 64),
+    Problem(geometry_of((15, 15), (3, 3), padding=1, groups=4), 7, 32, 64),
+    Problem(geometry_of((28, 28), (5, 5), padding=2), 32, 1, 6),
+    Problem(geometry_of((17, 17), (3, 3), 2, 1), 7, 32, 10),
+]
+
+
+@pytest.mark.parametrize(("module", "way"), BOTH)
+def test_each_way_equals_the_oracle_at_real_sizes(module: ModuleType, way: str) -> None:
+    fitting = [problem for problem in REALISTIC if costs.allowed(way, problem, 4, exact=False)]
+    assert fitting
+    assert_right(module, way, *fitting)
+
+
+IN_ROUNDS = [(module, way) for module, way in BOTH if way == "patches" or "winograd" in way]
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize(("module", "way"), IN_ROUNDS)
+def test_rounds_make_no_difference(module: ModuleType, way: str, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven images do not divide by most of these numbers: the last round then has images of zeros."""
+    monkeypatch.setattr(module, "split_batch", lambda size, *_: rounds)
+    problems = [Problem(geometry_of((9, 8), (3, 3), padding=((1, 2), (0, 1))), 7, 5, 6)]
+    if "winograd" not in way:
+        problems.append(Problem(geometry_of((9, 8), (3, 2), 2, 1, 2, 2), 7, 4, 6))
+    assert_right(module, way, *problems)
+
+
+@pytest.mark.parametrize(("module", "way"), IN_ROUNDS)
+def test_what_does_not_fit_the_cache_is_done_in_rounds(
+    module: ModuleType, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def split_batch(*question: int) -> int:
+        taken.append(images.split_batch(*question))
+        return taken[-1]
+
+    problem = REALISTIC[0]._replace(batch=7)
+    monkeypatch.setattr(module, "split_batch", split_batch)
+    text: list[str] = []
+    for size in (1, 1 << 18, 1 << 40):
+        monkeypatch.setattr(module, "IN_CACHE", size)
+        assert_right(module, way, problem)
+        x, kernel, w = cast(draw(problem))
+        function = partial(module.WAYS[way], geometry=problem.geometry)
+        text.append(jax.jit(function).lower(x, kernel if module is ways else w).as_text())
+    assert taken[0] == taken[1] == 7
+    assert 1 < taken[2] == taken[3] <= 7
+    assert taken[4] == taken[5] == 1
+    assert ["while" in lowered for lowered in text] == [True, True, False]
+
+
+def test_a_batch_is_split_into_rounds_that_fit_and_divide_it_where_they_can() -> None:
+    for size, each, budget in itertools.product(range(1, 70), (1, 10, 1000), (1, 64, 999, 5000)):
+        rounds = images.split_batch(size, each, budget)
+        assert 1 <= rounds <= size
+        assert size * each / rounds <= 1.5 * budget or rounds == size, "too much at a time"
+        divisors = [n for n in range(1, size + 1) if size % n == 0]
+        least = min(size, max(1, round(size * each / budget)))
+        if any(least <= n <= 1.5 * least for n in divisors):
+            assert size % rounds == 0
+
+
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_winograds_matrices_filter_without_error(outputs: int) -> None:
+    made = winograd.transforms(outputs)
+    rng = np.random.default_rng(0)
+    x, k = rng.normal(size=outputs + 2), rng.normal(size=3)
+    wanted = [x[i : i + 3] @ k for i in range(outputs)]
+    np.testing.assert_allclose(made.output @ ((made.kernel @ k) * (made.input @ x)), wanted, rtol=1e-12)
+    assert all(float(entry).is_integer() for entry in made.input.flat)
+
+
+# The gradient in the input.
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_phases_equal_the_transpose(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = 0
+    while count < 20:
+        problem = random_problem(rng)
+        rank = problem.geometry.rank
+        strides, dilation = (tuple(int(n) for n in rng.integers(1, 6, rank)) for _ in range(2))
+        geometry = problem.geometry._replace(strides=strides, dilation=dilation)
+        if min(places(geometry)) < 1:
+            continue
+        count += 1
+        _, kernel, y = cast(draw(problem._replace(geometry=geometry)))
+
+        def both(y: Any, kernel: Any, geometry: Any = geometry) -> Any:
+            mine = phases.input_gradient(y, kernel, geometry, ways.direct)
+            x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, kernel.shape[-2] * geometry.groups), y.dtype)
+            (wanted,) = jax.linear_transpose(lambda x: plain_convolve(geometry, x, kernel), x)(y)
+            return mine, wanted, xla.input_gradient(y, kernel, geometry=geometry)
+
+        got, wanted, other = run(both, y, kernel)
+        assert_near(got, wanted, 2e-6, problem, kernel.size / problem.channels)
+        np.testing.assert_array_equal(wanted, other)
+
+
+def test_pixels_that_no_window_reaches_have_no_gradient() -> None:
+    problem = Problem(geometry_of((11, 11), (2, 1), (3, 4), ((0, 0), (1, 0))), 2, 3, 4)
+    _, kernel, y = cast(draw(problem))
+    got = run(partial(phases.input_gradient, geometry=problem.geometry, convolve=ways.direct), y, kernel)
+    reached = np.zeros((11, 11), bool)
+    for i, j in itertools.product(range(0, 10, 3), range(3, 11, 4)):
+        reached[i : i + 2, j] = True
+    assert (got.any(axis=(0, 3)) == reached).all()
+
+
+# What is not a number.
+
+
+def spoilt(problem: Problem, value: float, operand: int) -> tuple[Array, Array, Array]:
+    x, kernel, w = (a.copy() for a in cast(draw(problem)))
+    (x, kernel, w)[operand][(0, *(n // 2 for n in (x, kernel, w)[operand].shape[1:]))] = value
+    return x, kernel, w
+
+
+def problem_for(way: str) -> Problem:
+    window = (5, 5) if way == "fft" else (3, 3)
+    return Problem(geometry_of((11, 10), window, padding=1), 2, 4, 3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("way", list(ways.WAYS))
+def test_what_lax_makes_not_finite_each_way_makes_not_finite(way: str, value: float) -> None:
+    problem = problem_for(way)
+    geometry = problem.geometry
+    x, kernel, _ = spoilt(problem, value, 0)
+
+    def both(x: Any, kernel: Any) -> Any:
+        return ways.WAYS[way](x, kernel, geometry=geometry), plain_convolve(geometry, x, kernel)
+
+    got, wanted = run(both, x, kernel)
+    bad, must = ~np.isfinite(got), ~np.isfinite(wanted)
+    assert must[0].any()
+    assert not must[1].any()
+    assert bad[must].all()
+    np.testing.assert_allclose(got[~bad], wanted[~bad], atol=1e-4)
+    # It may spread to neighbours, through a tile of Winograd's, or with Fourier everywhere, but not to other images.
+    assert not bad[1].any()
+    if way == "fft":
+        assert bad[0].all()
+    elif "winograd" in way:
+        outputs = int(way[-1])
+        rows = must.any(axis=(0, 2, 3)).nonzero()[0]
+        tiles = np.unique(rows // outputs)
+        assert not bad[:, ~np.isin(np.arange(got.shape[1]) // outputs, tiles)].any()
+        assert (bad.any(axis=(0, 1, 3)) == must.any(axis=(0, 1, 3))).all()
+    elif way == "widened":
+        assert (bad.any(axis=(0, 2, 3)) == must.any(axis=(0, 2, 3))).all()
+    else:
+        assert (bad == must).all()
+
+
+@pytest.mark.parametrize("operand", [0, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("way", list(kernel_ways.WAYS))
+def test_what_lax_makes_not_finite_in_a_kernels_gradient_each_way_does(way: str, value: float, operand: int) -> None:
+    geometry = problem_for(way).geometry
+    x, _, w = spoilt(problem_for(way), value, operand)
+
+    def both(x: Any, w: Any) -> Any:
+        return kernel_ways.WAYS[way](x, w, geometry=geometry), xla.kernel_gradient(x, w, geometry=geometry)
+
+    got, wanted = run(both, x, w)
+    bad, must = ~np.isfinite(got), ~np.isfinite(wanted)
+    assert must.any()
+    assert bad[must].all()
+    # Channels and features stay apart.
+    assert (bad.any(axis=(0, 1)) == must.any(axis=(0, 1))).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_lax_makes_not_finite_in_an_inputs_gradient_phases_do(value: float) -> None:
+    problem = Problem(geometry_of((11, 10), (3, 3), (2, 1), 1), 2, 4, 3)
+    geometry = problem.geometry
+    _, kernel, w = spoilt(problem, value, 2)
+
+    def both(w: Any, kernel: Any) -> Any:
+        mine = phases.input_gradient(w, kernel, geometry, ways.direct)
+        return mine, xla.input_gradient(w, kernel, geometry=geometry)
+
+    got, wanted = run(both, w, kernel)
+    must = ~np.isfinite(wanted)
+    assert must.any()
+    assert (~np.isfinite(got))[must].all()
+    assert np.isfinite(got[1]).all()
