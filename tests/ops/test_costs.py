@@ -11,7 +11,7 @@ from ops.problems import Problem, allowed_problems, geometry_of, random_problems
 from fnn.ops.cpu import costs, kernel_ways, ways
 
 KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
-TIMES = Path(__file__).parents[2] / "benchmarks" / "convolution_times.json"
+TIMES = Path(__file__).parents[2] / "benchmarks" / "costs" / "convolution_times.json"
 PROBLEMS = [p for seed in range(8) for p in random_problems(700 + seed, 50, wide=seed % 2 == 0, most=1e9)]
 LAYERS = [
     Problem(
@@ -95,7 +95,7 @@ def test_more_work_takes_more_time() -> None:
 @pytest.mark.skipif(not TIMES.exists(), reason="the measurements are not here")
 class TestMeasurements:
     def test_choosing_costs_little(self) -> None:
-        from benchmarks.costs import regret
+        from benchmarks.costs.fit import regret
 
         measured = json.loads(TIMES.read_text())
         assert len(measured) >= 100
@@ -105,7 +105,7 @@ class TestMeasurements:
             assert statistics.median(ratios) < 1.15, kind
 
     def test_the_prices_are_those_that_are_fitted(self) -> None:
-        from benchmarks.costs import fit
+        from benchmarks.costs.fit import fit
 
         prices, compiling = fit(json.loads(TIMES.read_text()))
         assert {key: tuple(value) for key, value in prices.items()} == costs.PRICES

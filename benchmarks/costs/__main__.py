@@ -1,0 +1,79 @@
+"""Measures the ways to compute a convolution on the CPU, and fits the prices by which fnn chooses among them.
+
+    python -m benchmarks.costs            # measures, then fits: ten minutes
+    python -m benchmarks.costs --append --seed=1 --problems=40      # measures more
+    python -m benchmarks.costs --fit      # fits again what was measured
+
+Times a spread of random convolutions, and gradients in the kernel, in each way that computes them; writes the times
+to `convolution_times.json` beside this file. Then finds for each way the prices that make `Σ price · amount` of
+`fnn.ops.cpu.costs` follow the times, prints how well that orders the ways, and writes `fnn/ops/cpu/prices.py`.
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+import jax
+from absl import app, flags
+from tqdm import tqdm
+
+from benchmarks.costs.fit import Prices, Seconds, fit, regret
+from benchmarks.costs.measure import KINDS, measure
+from benchmarks.costs.problems import random_problems
+from fnn.ops.cpu import costs
+
+_FIT = flags.DEFINE_boolean("fit", False, "fit again what was measured, and measure nothing")
+_APPEND = flags.DEFINE_boolean("append", False, "keep what was measured before, and add to it")
+_SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
+_PROBLEMS = flags.DEFINE_integer("problems", 120, "how many random convolutions to measure", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 7, "how often to time each way of each", lower_bound=1)
+
+TIMES = Path(__file__).parent / "convolution_times.json"
+"""The measurements."""
+PRICES = Path(costs.__file__).parent / "prices.py"
+"""What is fitted to them."""
+
+
+def write_prices(prices: Prices, compiling: Seconds) -> None:
+    """Writes `fnn/ops/cpu/prices.py`."""
+    lines = [
+        '"""What each unit of work costs each way, in seconds. Written by `python -m benchmarks.costs`."""',
+        "",
+        "# (kind, way, sort of problem): products, patches, partial, input, output, kernel, calls",
+        "PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {",
+        *(f'    ("{kind}", "{way}", "{sort}"): {tuple(p)},' for (kind, way, sort), p in sorted(prices.items())),
+        "}",
+        '"""As in `fnn.ops.cpu.costs.Work`."""',
+        "",
+        "COMPILE: dict[tuple[str, str], float] = {",
+        *(f'    ("{kind}", "{way}"): {seconds},' for (kind, way), seconds in sorted(compiling.items())),
+        "}",
+        '"""Seconds that compiling takes."""',
+        "",
+    ]
+    PRICES.write_text("\n".join(lines))
+
+
+def main(_: list[str]) -> None:
+    """Measures and fits."""
+    if not _FIT.value:
+        measured = json.loads(TIMES.read_text()) if _APPEND.value else []
+        for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value)), disable=None):
+            for kind in KINDS:
+                times = measure(problem, kind, _REPEATS.value)
+                measured.append({"kind": kind, **problem._asdict(), "ways": times})
+            jax.clear_caches()
+        TIMES.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in measured) + "\n]\n")
+    measured = json.loads(TIMES.read_text())
+    prices, compiling = fit(measured)
+    write_prices(prices, compiling)
+    costs.PRICES.clear()
+    costs.PRICES.update({key: tuple(value) for key, value in prices.items()})
+    costs.COMPILE.update(compiling)
+    for kind, ratios in regret(measured).items():
+        typical, worst = statistics.median(ratios), max(ratios)
+        print(f"{kind}: the chosen way takes {typical:.2f} (median) to {worst:.2f} (worst) of the fastest's time")
+
+
+if __name__ == "__main__":
+    app.run(main)

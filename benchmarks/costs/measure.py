@@ -1,0 +1,47 @@
+"""How long each way to compute a convolution takes here."""
+
+import math
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.ops.cpu import costs, kernel_ways, ways
+
+KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
+"""The ways of each kind of operation."""
+
+
+def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[str, float]]:
+    """Returns the median seconds of each way, and what compiling it took; the ways take turns."""
+    geometry, batch, channels, features = problem
+    rng = np.random.default_rng(0)
+
+    def draw(*shape: int) -> jax.Array:
+        return jnp.asarray(rng.standard_normal(shape, np.float32))
+
+    x = draw(batch, *geometry.sizes, channels)
+    if kind == "convolution":
+        other = draw(*geometry.window, channels // geometry.groups, features)
+    else:
+        other = draw(batch, *geometry.places, features)
+    programs, compiling = {}, {}
+    for name, way in KINDS[kind].items():
+        # Far more products than the best way needs: not worth waiting for.
+        patience = 64 << 20 if name == "shifted" and geometry.groups == 1 else math.inf
+        if not costs.allowed(name, problem, 4, exact=False) or costs.WORK[name](problem).partial > patience:
+            continue
+        start = time.perf_counter()
+        lowered = jax.jit(lambda a, b, way=way: way(a, b, geometry=geometry)).lower(x, other)
+        programs[name] = lowered.compile()
+        compiling[name] = time.perf_counter() - start
+        programs[name](x, other).block_until_ready()
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(repeats):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            program(x, other).block_until_ready()
+            times[name].append(time.perf_counter() - start)
+    return {name: {"seconds": statistics.median(t), "compile": compiling[name]} for name, t in times.items()}
