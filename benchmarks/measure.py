@@ -1,7 +1,8 @@
-"""Taking turns: every round runs every peer once, so that what slows the machine down for a while slows all of them."""
+"""Taking turns: every round runs every peer, in an order of its own, so that what slows the machine slows all of them."""
 
 import gc
 import math
+import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,8 +12,10 @@ import numpy as np
 PAUSE = 0.02
 """Seconds between two peers: OpenMP's threads spin for a few milliseconds after their work, on the other's cores."""
 
-LEAST_TURN = 0.02
-"""Seconds that a turn measures at least, by as many calls as that takes; its time is their mean."""
+LEAST_TURN = 0.2
+"""Seconds that a turn measures at least, by as many calls as that takes; its time is their mean. Before them it runs
+half as many, and one at least, unmeasured: in training a step follows another, with its weights in the cache and its
+threads awake, not another library's step and a pause."""
 
 LEAST_ROUNDS = 3
 """How many rounds there are, if so many were asked for, even where they take longer than the budget."""
@@ -69,7 +72,7 @@ def fastest(measurement: Measurement, peers: tuple[str, ...]) -> str | None:
 
 
 def take_turns(runs: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str, list[float]]:
-    """Measures functions in the warm state: each was called before, and once more at the start of a short turn.
+    """Measures functions in the warm state, as in a loop that runs them again and again: see `LEAST_TURN`.
 
     Args:
       runs: what is measured, by peer; each returns when its work is done.
@@ -85,9 +88,8 @@ def take_turns(runs: Mapping[str, Callable[[], Any]], plan: Plan) -> dict[str, l
 
     def turn(peer: str) -> float:
         run, count = runs[peer], calls[peer]
-        if count == 1:
-            return _time(run)
-        run()  # wakes the threads that slept through the pause
+        for _ in range(math.ceil(count / 2)):
+            run()
         return _time(lambda: [run() for _ in range(count)]) / count
 
     return _rounds({peer: lambda peer=peer: turn(peer) for peer in runs}, plan)
@@ -116,13 +118,13 @@ def take_turns_cold(
 
 def _rounds(turns: Mapping[str, Callable[[], float]], plan: Plan) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {peer: [] for peer in turns}
-    peers = list(turns)
+    peers, order = list(turns), random.Random(0)
     start = time.perf_counter()
     for number in range(plan.repeats):
         if number >= LEAST_ROUNDS and time.perf_counter() - start > plan.budget:
             break
-        first = number % max(len(peers), 1)
-        for peer in peers[first:] + peers[:first]:
+        order.shuffle(peers)
+        for peer in peers:
             time.sleep(plan.pause)
             seconds[peer].append(turns[peer]())
     return seconds
