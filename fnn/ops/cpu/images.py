@@ -12,10 +12,8 @@ from fnn.ops.geometry import Geometry
 
 IN_CACHE = 4 << 20
 """Bytes that one round's patches may fill: about what stays near the cores."""
-
-
-_LINE = 16
-"""Numbers of a cache line."""
+LINE = 16
+"""Numbers of a cache line, and of a vector."""
 
 
 def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> jax.Array:
@@ -36,9 +34,9 @@ def transposed(matrices: jax.Array) -> jax.Array:
     Left to itself, XLA changes the layout instead, and what reads the matrix next jumps through memory.
     """
     *stack, m, n = matrices.shape
-    if m % _LINE:
+    if m % LINE:
         return row_major(matrices.swapaxes(-1, -2))
-    blocks = row_major(matrices.reshape(*stack, m // _LINE, _LINE, n).swapaxes(-1, -2))
+    blocks = row_major(matrices.reshape(*stack, m // LINE, LINE, n).swapaxes(-1, -2))
     return row_major(jnp.moveaxis(blocks, -3, -2)).reshape(*stack, n, m)
 
 

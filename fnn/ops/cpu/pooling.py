@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.ops.cpu.images import pad, shifts
+from fnn.ops.cpu.images import LINE, pad, row_major, shifts
 from fnn.ops.geometry import Geometry
 
 
@@ -55,7 +55,10 @@ def max_pool_cotangent(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax
     if _tiles(geometry):
         positions = np.arange(math.prod(geometry.window), dtype=first.dtype)
         positions = positions.reshape(1, *(n for w in geometry.window for n in (1, w)), 1)
-        return _untile(jnp.where(_expand(first) == positions, _expand(y), np.zeros((), y.dtype)), geometry)
+        tiled = jnp.where(_expand(first) == positions, _expand(y), np.zeros((), y.dtype))
+        # What is fused with the image's own shape finds each entry's window by dividing its index: harmless where that
+        # is done for a vector of channels at a time.
+        return _untile(tiled if y.shape[-1] % LINE == 0 else row_major(tiled), geometry)
     chosen = [jnp.where(first == p, y, np.zeros((), y.dtype)) for p in range(math.prod(geometry.window))]
     padded = jax.typeof(y).update(shape=(y.shape[0], *geometry.padded, y.shape[-1]))
     spread = jax.linear_transpose(lambda padded: shifts(padded, geometry), padded)(chosen)[0]
