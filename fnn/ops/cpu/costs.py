@@ -140,14 +140,14 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
 def sort(problem: Problem) -> str:
     """Returns the sort of problem, for each of which there is a set of prices.
 
-    `"grouped"`; `"single"`, of one channel, where a product is no matrix product; `"narrow"`, of few features, for
-    which XLA takes another convolution kernel; or `"wide"`.
+    `"grouped"`; `"single"`, of one channel, where a product is no matrix product; `"narrow"`, of few channels and few
+    features, for which XLA takes another convolution kernel; or `"wide"`.
     """
     if problem.geometry.groups > 1:
         return "grouped"
     if problem.channels == 1:
         return "single"
-    return "narrow" if problem.features < ENOUGH_FEATURES else "wide"
+    return "narrow" if max(problem.channels, problem.features) < ENOUGH_FEATURES else "wide"
 
 
 def seconds(kind: str, way: str, problem: Problem) -> float:

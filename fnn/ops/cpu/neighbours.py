@@ -3,7 +3,7 @@
 from fnn.ops.geometry import Geometry
 
 ENOUGH_FEATURES = 17
-"""XLA's fast convolution is for this many features or more; for fewer it takes another, two to five times slower."""
+"""Where channels or features are this many, XLA has a fast convolution; where both are fewer, one up to five times slower."""
 
 
 def neighbours(geometry: Geometry, features: int) -> int:
