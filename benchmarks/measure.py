@@ -1,4 +1,4 @@
-"""Taking turns: every round runs every peer, in an order of its own, so that what slows the machine slows all of them."""
+"""Taking turns: each round runs every peer, in an order of its own, so that what slows the machine slows them all."""
 
 import gc
 import math

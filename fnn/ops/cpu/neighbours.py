@@ -3,7 +3,7 @@
 from fnn.ops.geometry import Geometry
 
 ENOUGH_FEATURES = 17
-"""Where channels or features are this many, XLA has a fast convolution; where both are fewer, one up to five times slower."""
+"""Where channels or features are this many, XLA has a fast convolution; where both are fewer, one that is slower."""
 
 
 def neighbours(geometry: Geometry, features: int) -> int:
