@@ -115,7 +115,9 @@ def _check_classes(labels: np.ndarray, classes: int, names: Sequence[str] | None
     empty = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
     if not len(empty):
         return
-    first = f"class {empty[0]}" + (f" ({names[empty[0]]})" if names else "")
+    first = f"class {empty[0]}"
+    if names and names[empty[0]] != str(empty[0]):
+        first += f" ({names[empty[0]]})"
     advice = "a class that is never seen is never learnt: add examples, or renumber the labels without gaps"
     if empty.tolist() == [0]:
         advice = "the labels seem to count from 1: subtract 1 from each"

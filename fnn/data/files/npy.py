@@ -80,9 +80,8 @@ def read_member(archive: ZipFile, member: ZipInfo, header: Header, where: str) -
     """
     with reading(where), archive.open(member) as stream:
         whole = unpack(stream, header.offset + header.nbytes, member.compress_size, where)  # pyright: ignore[reportArgumentType]
-    values = whole[header.offset :].tobytes() if header.offset % header.dtype.itemsize else whole[header.offset :]
     order = "F" if header.order == "F" else "C"
-    return np.frombuffer(values, header.dtype).reshape(header.shape, order=order)
+    return whole[header.offset :].view(header.dtype).reshape(header.shape, order=order)
 
 
 def _parse(start: bytes, where: object) -> Header:
