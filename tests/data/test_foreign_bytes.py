@@ -21,6 +21,7 @@ from fnn.data.source import DataError
 
 MEMORY = 50 * 2**20
 SECONDS = 10
+SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 def saved(kind: str, **how: object) -> bytes:
@@ -145,7 +146,7 @@ def test_unchanged_files_can_be_read(kind: str) -> None:
 
 @pytest.mark.usefixtures("_watchdog")
 @pytest.mark.parametrize("kind", SETS)
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=SLOW)
 @given(change=changes())
 def test_changed_files_are_read_or_refused(kind: str, change: Callable[[bytes], bytes]) -> None:
     check(kind, change)

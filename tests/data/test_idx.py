@@ -121,7 +121,10 @@ BAD = {
     "a value short": (made.idx(made.TRAIN)[:-1], "promises 136 bytes|promises 120 bytes"),
     "a value more": (made.idx(made.TRAIN) + b"x", "promises 136 bytes|got more"),
     "huge dimensions": (bytes([0, 0, 8, 3]) + b"\xff" * 12, "promises"),
-    "dimension of zero": (bytes([0, 0, 8, 2, 0, 0, 0, 0, 255, 255, 255, 255]), r"\(0, 4294967295\)"),
+    "dimension of zero": (
+        bytes([0, 0, 8, 2, 0, 0, 0, 0, 255, 255, 255, 255]),
+        r"shape \(0, 4294967295\), which holds nothing",
+    ),
 }
 
 

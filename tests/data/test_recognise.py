@@ -31,12 +31,8 @@ TOLD = {
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_each_format_is_recognised_among_other_things(tmp_path: Path, kind: str) -> None:
-    made.write(
-        tmp_path,
-        FORMATS[kind] | {"README.md": b"", ".hidden.npz": b"", "notes/plan.txt": b""}
-        if kind != "images"
-        else FORMATS[kind],
-    )
+    others = {"README.md": b"", ".hidden.npz": b""} | ({} if kind == "images" else {"notes/plan.txt": b""})
+    made.write(tmp_path, FORMATS[kind] | others)
     assert TOLD[kind] in open_folder(tmp_path).description
     assert TOLD[kind] in open_folder(str(tmp_path)).description
 
@@ -117,8 +113,6 @@ def test_link_to_nowhere_is_named(tmp_path: Path) -> None:
 
 
 def test_pillow_is_loaded_only_for_images() -> None:
-    code = "import sys, fnn.data.files; print([name for name in ('PIL', 'tarfile') if name in sys.modules][:1])"
-    done = subprocess.run(
-        [sys.executable, "-c", code.replace(", 'tarfile'", "")], check=True, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]"
+    code = "import sys, fnn.data.files; print('PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
