@@ -181,7 +181,7 @@ def test_archive_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
 def test_member_cut_short_within_a_whole_gz_is_refused(tmp_path: Path) -> None:
     content = made.tar(made.cifar10_files(), mode="w")
     cut = content[: content.index(b"test_batch.bin") + 512 + 3073]  # one whole record of the two
-    with pytest.raises(DataError, match=r"ends within 'test_batch\.bin'"):
+    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz: .* cut short"):
         open_folder(archive(tmp_path, gzip.compress(cut)))
 
 
