@@ -11,6 +11,7 @@ from data import made
 from PIL import Image, ImageFile
 
 from fnn.data.files import decode, open_folder
+from fnn.data.files.images import ImageFiles
 from fnn.data.source import DataError, Examples, Source
 
 GREY = made.pixels(4, 5)
@@ -40,9 +41,11 @@ def test_classes_are_subfolders_in_order(tmp_path: Path) -> None:
     train = source.splits["train"]
     assert train.image_shape == (4, 5, 1)
     assert train.labels.dtype == np.int32
-    np.testing.assert_array_equal(train.labels, [0, 1, 1, 2, 2])
-    expected = np.stack([images[name] for name in ("C/x", "a/10", "a/9", "b/1", "b/2")])[..., np.newaxis]
-    np.testing.assert_array_equal(train.read(np.arange(5)), expected)
+    np.testing.assert_array_equal(np.sort(train.labels), [0, 1, 1, 2, 2])
+    expected = train.read(np.arange(5))
+    # The order is that of a hash; each image stands beside the label of its folder.
+    read = {image.tobytes(): label for image, label in zip(expected, train.labels, strict=True)}
+    assert read == {image.tobytes(): "Cab".index(name[0]) for name, image in images.items()}
     np.testing.assert_array_equal(train.read(np.array([4, 0, 4])), expected[[4, 0, 4]])
     assert train.read(np.array([], int)).shape == (0, 4, 5, 1)
 
@@ -59,20 +62,33 @@ def test_splits_are_folders_of_classes(tmp_path: Path, validation: str) -> None:
         np.testing.assert_array_equal(source.splits[split].read(np.arange(2)), expected)
 
 
+def test_any_slice_has_some_of_each_class_always_the_same(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        images = {f"{place}/{name}/{i}.png": made.png(made.pixels(2, 2, seed=i)) for name in "abcd" for i in range(30)}
+        made.write(tmp_path, images)
+    here, there = (open_folder(tmp_path / place).splits["train"] for place in ("here", "there"))
+    for start in range(0, 120, 40):
+        assert np.bincount(here.labels[start : start + 40], minlength=4).min() >= 4
+    np.testing.assert_array_equal(here.labels, there.labels)
+    np.testing.assert_array_equal(here.read(np.arange(120)), there.read(np.arange(120)))
+
+
 def test_only_the_chosen_files_are_decoded(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, *[made.png(made.pixels(4, 5, seed=seed)) for seed in range(3)])
     train = open_folder(folder).splits["train"]
+    assert isinstance(train, ImageFiles)
+    one, two = (train.files.index(folder / f"a/{number}.png") for number in (1, 2))
     whole = (folder / "a/1.png").read_bytes()
     (folder / "a/1.png").write_bytes(whole[:-20])
-    np.testing.assert_array_equal(train.read(np.array([2]))[0, ..., 0], made.pixels(4, 5, seed=2))
+    np.testing.assert_array_equal(train.read(np.array([two]))[0, ..., 0], made.pixels(4, 5, seed=2))
     with pytest.raises(DataError, match=r"a/1\.png"):
         train.read(np.array([0, 1, 2]))
     (folder / "a/1.png").unlink()
     with pytest.raises(DataError, match=r"a/1\.png: there is no such file"):
-        train.read(np.array([1]))
+        train.read(np.array([one]))
     (folder / "a/1.png").write_bytes(made.png(made.pixels(5, 4)))
     with pytest.raises(DataError, match=r"expected 4×5 pixels .* got 5×4"):
-        train.read(np.array([1]))
+        train.read(np.array([one]))
 
 
 def test_many_threads_read_the_same(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fnn.data.files.decode import PIXEL_LIMIT, SUFFIXES, Look, decode, look_at
 from fnn.data.files.foreign import Listing, list_folder
 from fnn.data.files.labelled import make_source, split_name
 from fnn.data.source import DataError, Source
+from fnn.keys import number_of
 
 FILES = "CLASS/*.png, or train/CLASS/*.png and test/CLASS/*.png (also .jpg, .jpeg, .webp; one subfolder a class)"
 
@@ -68,9 +69,10 @@ def is_image(name: str) -> bool:
 def open_images(folder: Path, image_size: tuple[int, int] | None = None) -> Source:
     """Opens a folder with one subfolder of images for each class, or one folder of these for each split.
 
-    The classes are numbered in the order of the subfolders' names; within a class the files are in the order of
-    theirs. If all images are grey, they have one channel; otherwise three. The header of each file is read now, the
-    pixels when they are asked for. `fnn/data/files/decode.py` tells what becomes of transparency and the like.
+    The classes are numbered in the order of the subfolders' names. A split's examples are in the order of a hash of
+    their class and file name, which mixes the classes and is always the same: any slice has some of each. If all images
+    are grey, they have one channel; otherwise three. The header of each file is read now, the pixels when they are
+    asked for. `fnn/data/files/decode.py` tells what becomes of transparency and the like.
 
     Args:
       folder: `CLASS/FILE` (the split `"train"`), or `train/CLASS/FILE`, `test/CLASS/FILE`, `validation/CLASS/FILE`.
@@ -84,15 +86,21 @@ def open_images(folder: Path, image_size: tuple[int, int] | None = None) -> Sour
         raise ValueError(f"image_size must be (height, width) of 1 to {PIXEL_LIMIT} pixels, got {image_size}.")
     found = {split: _list_split(path) for split, path in _find_splits(folder).items()}
     names = _common_classes(found, folder)
-    files = {split: [file for name in names for file in classes[name]] for split, classes in found.items()}
+    files = {split: _mixed([file for name in names for file in classes[name]]) for split, classes in found.items()}
     everything = [file for split in files.values() for file in split]
     looks = list(_in_threads(look_at, everything))
     shape = _common_shape(everything, looks, image_size)
+    number = {name: label for label, name in enumerate(names)}
     splits = {}
-    for split, classes in found.items():
-        labels = np.repeat(np.arange(len(names), dtype=np.int32), [len(classes[name]) for name in names])
+    for split in found:
+        labels = np.array([number[file.parent.name] for file in files[split]], np.int32)
         splits[split] = ImageFiles(tuple(files[split]), labels, shape, image_size is not None)
     return make_source(splits, names, f"the images in {folder}", folder)
+
+
+def _mixed(files: Sequence[Path]) -> list[Path]:
+    """Returns the files in the order of a hash of class and name, the same wherever the folder lies."""
+    return sorted(files, key=lambda file: number_of(f"{file.parent.name}/{file.name}"))
 
 
 def _find_splits(folder: Path) -> dict[str, Path]:
