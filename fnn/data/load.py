@@ -1,59 +1,108 @@
 """One function for all data sets."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from fnn.data.digits import load_digits
-from fnn.data.split import Split
+from fnn.data.digits import open_digits
+from fnn.data.selection import select
+from fnn.data.source import DataError, Source
+from fnn.data.split import Split, Streamed
 
-SOURCES: dict[str, Callable[[], Split]] = {"digits": load_digits}
-"""The data sets that are there without a download, whole."""
-
-SHARES = {"train": 0.75, "validation": 0.05, "test": 0.2}
-"""How a set that comes whole is cut, in this order."""
+MEMORY = 4 << 30
+"""Bytes of images that `load` takes into memory unless told otherwise."""
 
 
-def load(name: str, split: str, *, seed: int = 0) -> Split:
-    """Loads one split of a data set.
-
-    A set that comes whole is cut into `train` (75 %), `validation` (5 %) and `test` (20 %): disjoint, complete, each
-    class in the same proportion in all three, and always the same for the same `seed`.
+def open_source(
+    name_or_folder: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Source:
+    """Finds a data set without reading its images.
 
     Args:
-      name: the data set: `"digits"`.
-      split: `"train"`, `"validation"`, `"test"`, or several joined: `"train+validation"`.
-      seed: of the cut, not of the training: runs with different seeds are compared on the same test split.
+      name_or_folder: `"digits"`, embedded; a name of TensorFlow Datasets, such as `"mnist"`, `"cifar10"` or
+        `"emnist/letters"`, prepared in `data_dir`; or a path: of a directory that TensorFlow Datasets prepared, of IDX,
+        CIFAR binary or NumPy files, or of a folder with a subfolder of images for each class.
+      data_dir: where TensorFlow Datasets' sets lie; `~/tensorflow_datasets` by default.
+      image_size: `(height, width)` to which images are resized, for sets whose images differ in size.
+      seed: of the cut of the digits, which come whole, into splits.
 
     Raises:
-      ValueError: if the set or the split does not exist; the message lists those that do.
+      DataError: if the set is not there, naming what to do, or a file is not what it should be.
     """
-    if name not in SOURCES:
-        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(SOURCES)}.")
-    parts = split.split("+")
-    for part in parts:
-        if part not in SHARES:
-            raise ValueError(f"{name} has no split {part!r}; choose one of {', '.join(SHARES)}, or join some by '+'.")
-    if len(set(parts)) < len(parts):
-        raise ValueError(f"{split!r} names a split twice; no sample belongs twice in one split.")
-    whole = SOURCES[name]()
-    cut = _cut(whole.labels, seed)
-    chosen = np.concatenate([cut[part] for part in parts])
-    return replace(whole, images=whole.images[chosen], labels=whole.labels[chosen])
+    path = Path(name_or_folder).expanduser()
+    if str(name_or_folder) == "digits" and data_dir is None:
+        return open_digits(seed)
+    if path.exists() and not (path / "dataset_info.json").exists():
+        from fnn.data.files import open_folder  # with what it needs to read images
+
+        return open_folder(path, image_size)
+    if not path.exists() and (path.is_absolute() or str(name_or_folder).startswith((".", "~"))):
+        raise DataError(f"{name_or_folder} does not exist.")
+    from fnn.data.tfds import open_tfds  # takes seconds, so late
+
+    return open_tfds(str(path) if path.exists() else str(name_or_folder), data_dir, image_size)
 
 
-def _cut(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Returns the indices of each split, in ascending order."""
-    from sklearn.model_selection import train_test_split  # takes seconds, so late
+def load(
+    name_or_folder: str | Path,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    memory: int = MEMORY,
+) -> Split:
+    """Loads examples of a data set into memory.
 
-    rest, parts = np.arange(len(labels)), {}
-    left = 1.0
-    for name in reversed(SHARES):
-        if name == "train":
-            parts[name] = rest
-            break
-        share = SHARES[name] / left  # of what the splits before it have left
-        rest, parts[name] = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
-        left -= SHARES[name]
-    return {name: np.sort(indices) for name, indices in parts.items()}
+    Args:
+      name_or_folder: as for `open_source`.
+      split: which examples: a split, a slice of one or several joined, in the syntax of TensorFlow Datasets:
+        `"train"`, `"train[:90%]"`, `"train[-1000:]+test"`.
+      data_dir: as for `open_source`.
+      image_size: as for `open_source`.
+      seed: as for `open_source`. Runs with different seeds of their own are compared on the same test split.
+      memory: how many bytes of images to take into memory at most; what is larger can be streamed, see `stream`.
+
+    Raises:
+      DataError: as `open_source`, or if the images do not fit.
+      ValueError: if there is no such split, or the selection is empty or holds an example twice.
+    """
+    streamed = stream(name_or_folder, split, data_dir=data_dir, image_size=image_size, seed=seed)
+    size = len(streamed) * int(np.prod(streamed.image_shape))
+    if size > memory:
+        raise DataError(
+            f"{split} of {name_or_folder} has {size / 2**30:.1f} GiB of images, more than the {memory / 2**30:.1f} GiB "
+            "that may be in memory; allow more, take a slice, or stream it (fnn.data.stream)."
+        )
+    return streamed.in_memory()
+
+
+def stream(
+    name_or_folder: str | Path,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Streamed:
+    """Opens examples of a data set of any size, whose images are read as they are needed.
+
+    Trained on, it gives the same batches in the same order as `load` of the same examples.
+
+    Args:
+      name_or_folder: as for `open_source`.
+      split: as for `load`.
+      data_dir: as for `open_source`.
+      image_size: as for `open_source`.
+      seed: as for `open_source`.
+
+    Raises:
+      DataError: as `open_source`.
+      ValueError: as `load`.
+    """
+    source = open_source(name_or_folder, data_dir=data_dir, image_size=image_size, seed=seed)
+    return Streamed(select(source.splits, split), source.class_names, source.description)

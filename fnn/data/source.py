@@ -8,8 +8,8 @@ import numpy as np
 
 
 class Examples(Protocol):
-    """One named split where it lies: in memory, in a file, in a folder of files. Any example can be read at any time."""
     """One named split, in memory, in a file or in a folder of files. Any example can be read at any time."""
+
     @property
     def labels(self) -> np.ndarray:
         """`(examples,)`, int32: known without reading an image."""

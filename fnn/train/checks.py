@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from fnn import expect
-from fnn.data import Split
+from fnn.data import Split, Streamed
 from fnn.layer import Layer
 from fnn.train.step import Batch, LossFn, TrainState
 
 
-def check_outputs(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Split) -> None:
+def check_outputs(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Split | Streamed) -> None:
     """Raises `ValueError` unless the layer, the loss and the labels speak of the same classes; computes nothing."""
     classes = len(split.class_names)
 
@@ -30,11 +30,11 @@ def check_outputs(layer: Layer, loss: LossFn, x: jax.ShapeDtypeStruct, split: Sp
         raise ValueError(f"fit expects a loss of one number an example, {x.shape[:1]}, got {values.shape}.")
 
 
-def check_validation(train: Split, validation: Split | None) -> None:
+def check_validation(train: Split | Streamed, validation: Split | Streamed | None) -> None:
     """Raises `ValueError` unless a validation split, if there is one, is of the training split's kind."""
     if validation is None:
         return
-    kinds = [(split.images.shape[1:], split.class_names) for split in (train, validation)]
+    kinds = [(split.image_shape, split.class_names) for split in (train, validation)]
     if len(validation) == 0 or kinds[0] != kinds[1]:
         raise ValueError(
             "fit expects a validation split with the training split's image shape and classes, got "
@@ -42,10 +42,13 @@ def check_validation(train: Split, validation: Split | None) -> None:
         )
 
 
-def check_steps(step: Callable[..., Any], train_state: TrainState, train: Split, sizes: set[int]) -> None:
+def check_steps(step: Callable[..., Any], train_state: TrainState, train: Split | Streamed, sizes: set[int]) -> None:
     """Traces a step for each size of batch, so that what cannot be trained fails now and not at an epoch's end."""
     for size in sorted(sizes):
-        batch = Batch(jnp.asarray(train.images[:size]), jnp.asarray(train.labels[:size]))
+        batch = Batch(
+            jax.ShapeDtypeStruct((size, *train.image_shape), jnp.uint8),
+            jax.ShapeDtypeStruct((size,), train.labels.dtype),
+        )
         try:
             jax.eval_shape(step, train_state, batch)
         except ValueError as error:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.data import Split
+from fnn.data import Split, Streamed
 from fnn.layer import Layer, Params, State
 from fnn.train.step import LossFn
 
@@ -25,7 +25,7 @@ class Evaluation(NamedTuple):
 
 def make_evaluate(
     layer: Layer, loss: LossFn, prepare: Callable[[jax.Array], jax.Array], batch_size: int = 512
-) -> Callable[[Params, State, Split], Evaluation]:
+) -> Callable[[Params, State, Split | Streamed], Evaluation]:
     """Makes a function `(params, state, split) -> Evaluation` that compiles once and sees every sample once.
 
     Args:
@@ -40,7 +40,7 @@ def make_evaluate(
         outputs, _ = layer.apply(params, state, prepare(images), train=False)
         return loss(outputs, labels), outputs.argmax(axis=-1)
 
-    def evaluate(params: Params, state: State, split: Split) -> Evaluation:
+    def evaluate(params: Params, state: State, split: Split | Streamed) -> Evaluation:
         if len(split) == 0:
             raise ValueError("evaluate expects a split with at least one sample.")
         size = min(batch_size, len(split))
@@ -49,7 +49,7 @@ def make_evaluate(
             # The last batch is filled up with its first sample, so that it has the others' shape, and cut again.
             taken = np.arange(start, start + size)
             taken[taken >= len(split)] = start
-            values, classes = examine(params, state, jnp.asarray(split.images[taken]), jnp.asarray(split.labels[taken]))
+            values, classes = examine(params, state, jnp.asarray(split.read(taken)), jnp.asarray(split.labels[taken]))
             losses.append(np.asarray(values)[: len(split) - start])
             predictions.append(np.asarray(classes)[: len(split) - start])
         predicted = np.concatenate(predictions)

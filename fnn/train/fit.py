@@ -1,7 +1,7 @@
 """Training over epochs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.data import Normalization, Split, make_batches, normalization_of
+from fnn.data import READING, Normalization, Reading, Split, Streamed, feed, make_batches, normalization_of
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.checks import check_outputs, check_steps, check_validation
 from fnn.train.evaluate import Evaluation, make_evaluate
-from fnn.train.step import Batch, LossFn, TrainState, init_train_state, make_step
+from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, init_train_state, make_step
 
 
 class Epoch(NamedTuple):
@@ -37,24 +37,27 @@ class Fit(NamedTuple):
     normalization: Normalization
     """Of the training images; whoever uses the network prepares images with it."""
     history: list[Epoch]
-    evaluate: Callable[[Split], Evaluation]
+    evaluate: Callable[[Split | Streamed], Evaluation]
     """Applies the trained network to a split."""
 
 
 def fit(
     layer: Layer,
-    train: Split,
+    train: Split | Streamed,
     optimizer: optax.GradientTransformation,
     *,
     epochs: int,
     batch_size: int,
-    validation: Split | None = None,
+    validation: Split | Streamed | None = None,
     loss: LossFn = softmax_cross_entropy,
+    augment: AugmentFn | None = None,
     seed: int = 0,
+    drop_last: bool = False,
+    reading: Reading = READING,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = False,
 ) -> Fit:
-    """Trains a layer on a split; in every epoch every sample is seen exactly once.
+    """Trains a layer on a split; in every epoch every sample is seen exactly once, in memory or streamed.
 
     Equal arguments give equal bits on one machine and version of JAX.
 
@@ -67,7 +70,10 @@ def fit(
         the update.
       validation: what is evaluated after each epoch, if given.
       loss: `(outputs, labels) -> (batch,)`, as in `fnn.losses`.
+      augment: what changes each training batch, as for `make_step`; validation sees the images as they are.
       seed: of the initial parameters, the order of the samples and all randomness of the steps.
+      drop_last: whether an epoch's last batch is left out if it is smaller, other samples in each epoch.
+      reading: how a split that is not in memory is read.
       on_epoch: called with each epoch's record as soon as it is there.
       progress: whether to show a bar, which is quiet when the output is no terminal.
 
@@ -79,21 +85,23 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
-    batches = make_batches(len(train), batch_size, seed)
+    batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     normalization = normalization_of(train)
-    first = jax.eval_shape(normalization, train.images[:batch_size])
+    first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
     check_outputs(layer, loss, first, train)
     check_validation(train, validation)
     # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
     train_state = jax.tree.map(lambda leaf: leaf.copy(), init_train_state(layer, optimizer, seed, first))
-    step = jax.jit(make_step(layer, optimizer, loss, normalization), donate_argnums=0)
+    step = jax.jit(make_step(layer, optimizer, loss, normalization, augment), donate_argnums=0)
     check_steps(step, train_state, train, {len(chosen) for chosen in batches.epoch(0)})
     evaluate = make_evaluate(layer, loss, normalization)
     history = []
     with _bar(epochs * batches.per_epoch, progress) as bar:
         for epoch in range(epochs):
             start = time.perf_counter()
-            train_state, (train_loss, train_accuracy) = _run_epoch(step, train_state, train, batches.epoch(epoch), bar)
+            steps = range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch)
+            arrays = feed(train, batches, steps, reading)
+            train_state, (train_loss, train_accuracy) = _run_epoch(step, train_state, arrays, bar)
             if not np.isfinite(train_loss):
                 raise FloatingPointError(
                     f"the training loss of epoch {epoch + 1} is {train_loss}. A lower learning rate may help."
@@ -115,16 +123,15 @@ def fit(
 
 
 def _run_epoch(
-    step: Callable[..., Any], train_state: TrainState, train: Split, batches: list[np.ndarray], bar: Any
+    step: Callable[..., Any], train_state: TrainState, batches: Iterator[tuple[np.ndarray, np.ndarray]], bar: Any
 ) -> tuple[TrainState, tuple[float, float]]:
     """Takes a step for each batch; returns the means of loss and accuracy over all samples."""
-    metrics = []
-    for chosen in batches:
-        batch = Batch(jnp.asarray(train.images[chosen]), jnp.asarray(train.labels[chosen]))
-        train_state, measured = step(train_state, batch)
+    metrics, sizes = [], []
+    for images, labels in batches:
+        train_state, measured = step(train_state, Batch(jnp.asarray(images), jnp.asarray(labels)))
         metrics.append(measured)  # stays on the device: reading it here would wait for every step
+        sizes.append(len(labels))
         bar.update()
-    sizes = [len(chosen) for chosen in batches]
     loss, accuracy = np.average(np.asarray(jax.device_get(metrics)), axis=0, weights=sizes)
     return train_state, (float(loss), float(accuracy))
 

@@ -10,6 +10,9 @@ import optax
 from fnn.keys import named_key
 from fnn.layer import Layer, Params, State
 
+AugmentFn = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+"""`(key, images, labels) -> (images, targets)`, as in `fnn.data.augment`."""
+
 LossFn = Callable[[Any, jax.Array], jax.Array]
 """`(outputs, labels) -> (batch,)`: one number an example, as in `fnn.losses`."""
 
@@ -32,7 +35,7 @@ class Batch(NamedTuple):
     images: jax.Array
     """`(batch, height, width, channels)`."""
     labels: jax.Array
-    """`(batch,)`, int32."""
+    """`(batch,)`, int32; or `(batch, classes)`, weights."""
 
 
 class Metrics(NamedTuple):
@@ -63,6 +66,7 @@ def make_step(
     optimizer: optax.GradientTransformation,
     loss: LossFn,
     prepare: Callable[[jax.Array], jax.Array] = lambda images: images,
+    augment: AugmentFn | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Makes the step `(train_state, batch) -> (train_state, metrics)` of a layer.
 
@@ -71,6 +75,9 @@ def make_step(
       optimizer: any optax optimizer of a tree of parameters.
       loss: one number an example; the step descends on the mean.
       prepare: what turns a batch's images into the layer's input, such as a `fnn.data.Normalization`.
+      augment: what changes a batch before that, `(key, images, labels) -> (images, targets)`, such as
+        `fnn.data.augment.for_bytes(...)`. Its targets may be class weights, `(batch, classes)`; the accuracy is then
+        that of the heaviest class.
     """
 
     update = optax.with_extra_args_support(optimizer).update
@@ -79,9 +86,13 @@ def make_step(
         outputs, state = layer.apply(params, state, prepare(batch.images), train=True, key=key)
         return jnp.mean(loss(outputs, batch.labels)), (state, outputs)
 
+    def change(batch: Batch, key: jax.Array) -> Batch:
+        return batch if augment is None else Batch(*augment(named_key(key, "augment"), batch.images, batch.labels))
+
     def step(train_state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         params, before, opt_state, count, base = train_state
         key = jax.random.fold_in(base, count)
+        batch = change(batch, key)
         (value, (state, outputs)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params, before, batch, key)
         # Plain optimizers ignore the named arguments; those that search along a line want them.
         updates, opt_state = update(
@@ -93,7 +104,8 @@ def make_step(
             value_fn=lambda params: mean_loss(params, before, batch, key)[0],
         )
         params = cast(Params, optax.apply_updates(params, updates))
-        right = (jnp.argmax(outputs, axis=-1) == batch.labels).astype(jnp.float32)
+        labels = batch.labels if batch.labels.ndim == 1 else jnp.argmax(batch.labels, axis=-1)
+        right = (jnp.argmax(outputs, axis=-1) == labels).astype(jnp.float32)
         return TrainState(params, state, opt_state, count + 1, base), Metrics(value, jnp.mean(right))
 
     return step
