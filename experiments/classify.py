@@ -31,7 +31,7 @@ from absl import flags
 from tqdm import tqdm
 
 import fnn
-from experiments import command
+from experiments import command, dataset
 from experiments.command import FlagError
 from fnn import analysis, data, losses, train
 from fnn.models import MODELS
@@ -40,13 +40,10 @@ LOSSES = {"softmax_cross_entropy": losses.softmax_cross_entropy, "multiclass_hin
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 TRAINABLE = [name for name in MODELS if name != "perceptron"]  # its step has no gradient to descend on
 
-DATASET = flags.DEFINE_enum("dataset", "digits", list(data.SOURCES), "What to learn from.")
-TRAIN_SPLIT = flags.DEFINE_enum(
-    "train_split", "train", ["train", "train+validation"], "On what to train; on both once all choices are made."
-)
 MODEL = flags.DEFINE_enum("model", "lenet5", TRAINABLE, "The network.")
 EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)
+DROP_LAST = flags.DEFINE_boolean("drop_last", False, "Leave an epoch's last batch out if it is smaller.")
 LOSS = flags.DEFINE_enum("loss", "softmax_cross_entropy", list(LOSSES), "What is minimized.")
 OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", list(train.OPTIMIZERS), "optax's optimizer.")
 LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "The schedule's highest learning rate.")
@@ -71,10 +68,10 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-M
 def main() -> None:
     """Trains, evaluates, writes and says what came out."""
     start = time.perf_counter()
-    training, validation, test = (data.load(DATASET.value, name) for name in (TRAIN_SPLIT.value, "validation", "test"))
+    training, validation, test = dataset.load_splits()
     network = make_network(len(training.class_names))
     batch_size = check_batch_size(len(training))
-    per_epoch = data.make_batches(len(training), batch_size, SEED.value).per_epoch
+    per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
     optimizer = make_optimizer(EPOCHS.value * per_epoch)
     workdir = make_workdir()
 
@@ -85,15 +82,16 @@ def main() -> None:
         optimizer,
         epochs=EPOCHS.value,
         batch_size=batch_size,
-        validation=validation if TRAIN_SPLIT.value == "train" else None,
+        validation=validation,
         loss=LOSSES[LOSS.value],
         seed=SEED.value,
+        drop_last=DROP_LAST.value,
         on_epoch=train.epoch_table(tqdm.write),
         progress=True,
     )
     on_train, on_test = trained.evaluate(training), trained.evaluate(test)
     result = {
-        "dataset": DATASET.value,
+        "dataset": dataset.DATASET.value,
         "model": MODEL.value,
         "seed": SEED.value,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained.train_state.params)),
@@ -102,12 +100,14 @@ def main() -> None:
         "test_accuracy": on_test.accuracy,
         "test_loss": on_test.loss,
         "seconds": round(time.perf_counter() - start, 2),
-        "flags": {flag.name: flag.value for flag in flags.FLAGS.get_flags_for_module(__name__)},
+        "flags": {
+            flag.name: flag.value for module in (__name__, dataset) for flag in flags.FLAGS.get_flags_for_module(module)
+        },
         "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
         "device": jax.devices()[0].device_kind,
     }
     train.write_result(workdir / "result.json", result)
-    title = f"{MODEL.value} on {DATASET.value}, seed {SEED.value}"
+    title = f"{MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
     analysis.draw_learning_curve([e._asdict() for e in trained.history], workdir / "learning_curve.png", title)
     names = test.class_names
     matrix = train.confusion(test.labels, on_test.predictions, len(names))
@@ -165,7 +165,7 @@ def make_optimizer(steps: int) -> optax.GradientTransformation:
 
 def make_workdir() -> Path:
     """Makes the working directory before any work is done."""
-    path = Path(WORKDIR.value or f"runs/{DATASET.value}-{MODEL.value}-seed{SEED.value}")
+    path = Path(WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{MODEL.value}-seed{SEED.value}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -51,6 +51,11 @@ def run(main: Callable[[], None]) -> None:
 
     # absl handles --help itself, while it parses.
     app.run(checked, flags_parser=parse)
+
+
+def flags_of(*modules: Any) -> dict[str, Any]:
+    """Returns the values of the flags that modules define, by name."""
+    return {flag.name: flag.value for module in modules for flag in flags.FLAGS.get_flags_for_module(module)}
 
 
 def _refuse(reason: object) -> NoReturn:
