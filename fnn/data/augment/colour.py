@@ -12,13 +12,13 @@ import numpy as np
 from fnn.data.augment.augmentation import (
     Augmentation,
     check_strength,
-    draw,
     draw_uniform,
     on_images,
     per_example,
     unchanged,
     working_dtype,
 )
+from fnn.keys import named_key
 
 LUMA = (0.299, 0.587, 0.114)
 """How bright red, green and blue look (ITU-R BT.601)."""
@@ -50,9 +50,9 @@ def contrast(strength: float) -> Augmentation:
 
 
 def saturation(strength: float) -> Augmentation:
-    """Moves each RGB image's pixels away from grey by a factor uniform from `1 - strength` to `1 + strength`, at most 1.
+    """Moves each RGB image's pixels away from grey by a factor uniform from `1 - strength` to `1 + strength`.
 
-    Images of other than 3 channels are refused with a `ValueError` when it is applied.
+    A strength of at most 1. Images of other than 3 channels are refused with a `ValueError` when it is applied.
     """
     check_strength("saturation", strength, 1, "the largest change of the factor")
     if not strength:
@@ -70,7 +70,7 @@ def noise(std: float) -> Augmentation:
         return unchanged
 
     def change(key: jax.Array, images: jax.Array) -> jax.Array:
-        normal = draw(key, "noise", len(images), lambda key: jax.random.normal(key, images.shape[1:], jnp.float32))
+        normal = jax.random.normal(named_key(key, "noise"), images.shape, jnp.float32)
         dtype = working_dtype(images)
         return _in_range(images.astype(dtype) + std * normal.astype(dtype), images)
 

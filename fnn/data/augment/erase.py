@@ -5,7 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from fnn.data.augment.augmentation import Augmentation, check_strength, draw, on_images, unchanged
+from fnn.data.augment.augmentation import Augmentation, check_strength, on_images, unchanged
+from fnn.keys import named_key
 
 
 def cutout(size: int, fill: float = 0.0) -> Augmentation:
@@ -20,7 +21,7 @@ def cutout(size: int, fill: float = 0.0) -> Augmentation:
       fill: the colour, from 0 to 1.
 
     Raises:
-      ValueError: if `size` is negative or no whole number, or `fill` no colour; when applied, if the images are smaller.
+      ValueError: if `size` is negative or no whole number, or `fill` no colour; when applied, if images are smaller.
     """
     check_strength("cutout", size, math.inf, "a side in pixels", whole=True)
     check_strength("fill", fill, 1, "a colour")
@@ -32,16 +33,16 @@ def cutout(size: int, fill: float = 0.0) -> Augmentation:
         batch, height, width, _ = images.shape
         if side > min(height, width):
             raise ValueError(f"cutout of {side}×{side} pixels expects larger images, got {images.shape}.")
-        middles = draw(key, "cutout", batch, lambda key: draw_pixel(key, height, width))
+        middles = draw_pixels(named_key(key, "cutout"), batch, height, width)
         starts, sides = middles - side // 2, jnp.full_like(middles, side)
         return jnp.where(inside(starts, sides, height, width), jnp.asarray(fill, images.dtype), images)
 
     return on_images("cutout", change)
 
 
-def draw_pixel(key: jax.Array, height: int, width: int) -> jax.Array:
-    """Draws a row and a column, all with equal probability: `(2,)`, int32."""
-    return jax.random.randint(key, (2,), 0, jnp.array([height, width], jnp.int32))
+def draw_pixels(key: jax.Array, examples: int, height: int, width: int) -> jax.Array:
+    """Draws a row and a column for each example, all with equal probability: `(examples, 2)`, int32."""
+    return jax.random.randint(key, (examples, 2), 0, jnp.array([[height, width]], jnp.int32), jnp.int32)
 
 
 def inside(starts: jax.Array, sides: jax.Array, height: int, width: int) -> jax.Array:

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from fnn.data.augment.augmentation import Augmentation, check_strength, draw, draw_uniform, on_images, unchanged
+from fnn.data.augment.augmentation import Augmentation, check_strength, draw_uniform, on_images, unchanged
+from fnn.keys import named_key
 
 PADDINGS = ("zero", "reflect")
 """What lies around an image: black, or its mirror image, the pixels at the edge not repeated."""
@@ -57,7 +58,7 @@ def crop(pixels: int, padding: str = "zero") -> Augmentation:
     def change(key: jax.Array, images: jax.Array) -> jax.Array:
         if most >= min(images.shape[1:3]):
             raise ValueError(f"crop by {most} pixels expects images of more rows and columns, got {images.shape}.")
-        places = draw(key, "crop", len(images), lambda key: jax.random.randint(key, (2,), 0, 2 * most + 1))
+        places = jax.random.randint(named_key(key, "crop"), (len(images), 2), 0, 2 * most + 1, jnp.int32)
         return crop_at(images, places, most, padding)
 
     return on_images("crop", change)
@@ -73,19 +74,6 @@ def crop_at(images: jax.Array, places: jax.Array, pixels: int, padding: str = "z
       pixels: how many rows and columns are added at each side.
       padding: `"zero"` or `"reflect"`.
     """
-    _, height, width, _ = images.shape
-    rows = jnp.arange(height).reshape(1, -1) + places[:, :1] - pixels
-    columns = jnp.arange(width).reshape(1, -1) + places[:, 1:] - pixels
-    if padding == "zero":
-        around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
-        images, rows, columns = jnp.pad(images, around), rows + pixels, columns + pixels
-    else:
-        rows, columns = _mirror(rows, height), _mirror(columns, width)
-    # Whole rows first: they lie together in memory.
-    images = jnp.take_along_axis(images, rows[:, :, None, None], axis=1, mode="promise_in_bounds")
-    return jnp.take_along_axis(images, columns[:, None, :, None], axis=2, mode="promise_in_bounds")
-
-
-def _mirror(index: jax.Array, size: int) -> jax.Array:
-    """Folds indices from `1 − size` to `2·size − 2` back into 0 to `size − 1`."""
-    return (size - 1) - jnp.abs((size - 1) - jnp.abs(index))
+    around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+    padded = jnp.pad(images, around, mode="constant" if padding == "zero" else "reflect")
+    return jax.vmap(lambda image, place: jax.lax.dynamic_slice(image, (*place, 0), images.shape[1:]))(padded, places)

@@ -12,20 +12,19 @@ import jax.numpy as jnp
 from fnn.data.augment.augmentation import (
     Augmentation,
     check_strength,
-    draw,
     per_example,
     unchanged,
     working_dtype,
 )
-from fnn.data.augment.erase import draw_pixel, inside
+from fnn.data.augment.erase import draw_pixels, inside
 from fnn.keys import named_key
 
 
 def mixup(alpha: float) -> Augmentation:
     """Averages each image and its label with another's, in shares λ and 1 - λ.
 
-    λ is drawn from Beta(α, α) for each example: near 0 or 1 for a small α, uniform for α = 1. Zhang et al. 2017, "mixup:
-    beyond empirical risk minimization", arXiv 1710.09412, where λ is drawn once for a batch in the published code.
+    λ is drawn from Beta(α, α) for each example: near 0 or 1 for a small α, uniform for α = 1. Zhang et al. 2017,
+    "mixup: beyond empirical risk minimization", arXiv 1710.09412, where λ is drawn once for a batch in the published code.
 
     Args:
       alpha: α; 0 mixes nothing.
@@ -67,7 +66,7 @@ def cutmix(alpha: float) -> Augmentation:
         batch, height, width, _ = images.shape
         pasted = jnp.sqrt(1 - draw_shares(key, "cutmix", batch, alpha))
         sides = jnp.floor(pasted[:, None] * jnp.array([[height, width]], pasted.dtype)).astype(jnp.int32)
-        middles = draw(named_key(key, "cutmix"), "boxes", batch, lambda key: draw_pixel(key, height, width))
+        middles = draw_pixels(named_key(named_key(key, "cutmix"), "boxes"), batch, height, width)
         box = inside(middles - sides // 2, sides, height, width)
         partners = draw_partners(key, "cutmix", batch)
         own = 1 - jnp.sum(box, axis=(1, 2, 3)).astype(jnp.float32) / (height * width)
@@ -78,9 +77,7 @@ def cutmix(alpha: float) -> Augmentation:
 
 def draw_shares(key: jax.Array, name: str, examples: int, alpha: float) -> jax.Array:
     """Draws λ from Beta(`alpha`, `alpha`) for each example: `(examples,)`, float32."""
-    return draw(
-        named_key(key, name), "shares", examples, lambda key: jax.random.beta(key, alpha, alpha, (), jnp.float32)
-    )
+    return jax.random.beta(named_key(named_key(key, name), "shares"), alpha, alpha, (examples,), jnp.float32)
 
 
 def draw_partners(key: jax.Array, name: str, examples: int) -> jax.Array:

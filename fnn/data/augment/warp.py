@@ -13,13 +13,13 @@ import numpy as np
 from fnn.data.augment.augmentation import (
     Augmentation,
     check_strength,
-    draw,
     draw_uniform,
     on_images,
     unchanged,
     working_dtype,
 )
 from fnn.data.augment.resample import bilinear
+from fnn.keys import named_key
 
 ELASTIC_SIGMA = 4.0
 """Pixels: what Simard et al. found best on MNIST's 28×28, with an `elastic` of 34."""
@@ -109,7 +109,7 @@ def warp(
         batch, height, width, _ = images.shape
         angle, shift, larger, lean = (
             draw_uniform(key, "rotation", batch, math.radians(rotation)),
-            draw(key, "translation", batch, lambda key: jax.random.uniform(key, (2,), jnp.float32, -1, 1)),
+            jax.random.uniform(named_key(key, "translation"), (batch, 2), jnp.float32, -1, 1),
             jnp.exp(draw_uniform(key, "scale", batch, math.log1p(scale))),
             jnp.tan(draw_uniform(key, "shear", batch, math.radians(shear))),
         )
@@ -117,7 +117,7 @@ def warp(
         affine = Affine(angle, down, right, larger, lean)
         rows, columns = affine_places(affine, height, width, working_dtype(images))
         if elastic:
-            fields = draw(key, "elastic", batch, lambda key: _uniform_fields(key, height, width))
+            fields = jax.random.uniform(named_key(key, "elastic"), (batch, 2, height, width), jnp.float32, -1, 1)
             moved = elastic * smooth(fields, sigma).astype(rows.dtype)
             rows, columns = rows + moved[:, 0], columns + moved[:, 1]
         return bilinear(images, rows, columns)
@@ -157,7 +157,3 @@ def _gaussian(size: int, sigma: float) -> np.ndarray:
     distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
     near = np.minimum(distance, radius)
     return np.where(distance <= radius, weights[radius + near], 0) / weights.sum()
-
-
-def _uniform_fields(key: jax.Array, height: int, width: int) -> jax.Array:
-    return jax.random.uniform(key, (2, height, width), jnp.float32, -1, 1)
