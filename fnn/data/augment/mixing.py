@@ -24,7 +24,7 @@ def mixup(alpha: float) -> Augmentation:
     """Averages each image and its label with another's, in shares λ and 1 - λ.
 
     λ is drawn from Beta(α, α) for each example: near 0 or 1 for a small α, uniform for α = 1. Zhang et al. 2017,
-    "mixup: beyond empirical risk minimization", arXiv 1710.09412, where λ is drawn once for a batch in the published code.
+    "mixup: beyond empirical risk minimization", arXiv 1710.09412; their code draws λ once for a batch.
 
     Args:
       alpha: α; 0 mixes nothing.
@@ -50,7 +50,7 @@ def cutmix(alpha: float) -> Augmentation:
     The box has the image's proportions and a share 1 - λ of its area, λ drawn from Beta(α, α) for each example; its
     middle is any pixel, and what reaches beyond the image is cut off. The label's share is that of the pixels pasted in
     fact. Yun et al. 2019, "CutMix: regularization strategy to train strong classifiers with localizable features",
-    arXiv 1905.04899, where λ and the box are drawn once for a batch in the published code.
+    arXiv 1905.04899; their code draws λ and the box once for a batch.
 
     Args:
       alpha: α; 1 makes λ uniform, as in the paper; 0 mixes nothing.
