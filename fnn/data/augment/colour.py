@@ -12,13 +12,13 @@ import numpy as np
 from fnn.data.augment.augmentation import (
     Augmentation,
     check_strength,
+    draw_pixels,
     draw_uniform,
     on_images,
     per_example,
     unchanged,
     working_dtype,
 )
-from fnn.keys import named_key
 
 LUMA = (0.299, 0.587, 0.114)
 """How bright red, green and blue look (ITU-R BT.601)."""
@@ -70,7 +70,7 @@ def noise(std: float) -> Augmentation:
         return unchanged
 
     def change(key: jax.Array, images: jax.Array) -> jax.Array:
-        normal = jax.random.normal(named_key(key, "noise"), images.shape, jnp.float32)
+        normal = draw_pixels(key, "noise", images.shape, lambda key, shape: jax.random.normal(key, shape, jnp.float32))
         dtype = working_dtype(images)
         return _in_range(images.astype(dtype) + std * normal.astype(dtype), images)
 

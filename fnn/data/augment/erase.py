@@ -33,14 +33,14 @@ def cutout(size: int, fill: float = 0.0) -> Augmentation:
         batch, height, width, _ = images.shape
         if side > min(height, width):
             raise ValueError(f"cutout of {side}×{side} pixels expects larger images, got {images.shape}.")
-        middles = draw_pixels(named_key(key, "cutout"), batch, height, width)
+        middles = draw_middles(named_key(key, "cutout"), batch, height, width)
         starts, sides = middles - side // 2, jnp.full_like(middles, side)
         return jnp.where(inside(starts, sides, height, width), jnp.asarray(fill, images.dtype), images)
 
     return on_images("cutout", change)
 
 
-def draw_pixels(key: jax.Array, examples: int, height: int, width: int) -> jax.Array:
+def draw_middles(key: jax.Array, examples: int, height: int, width: int) -> jax.Array:
     """Draws a row and a column for each example, all with equal probability: `(examples, 2)`, int32."""
     return jax.random.randint(key, (examples, 2), 0, jnp.array([[height, width]], jnp.int32), jnp.int32)
 

@@ -16,7 +16,7 @@ from fnn.data.augment.augmentation import (
     unchanged,
     working_dtype,
 )
-from fnn.data.augment.erase import draw_pixels, inside
+from fnn.data.augment.erase import draw_middles, inside
 from fnn.keys import named_key
 
 
@@ -66,7 +66,7 @@ def cutmix(alpha: float) -> Augmentation:
         batch, height, width, _ = images.shape
         pasted = jnp.sqrt(1 - draw_shares(key, "cutmix", batch, alpha))
         sides = jnp.floor(pasted[:, None] * jnp.array([[height, width]], pasted.dtype)).astype(jnp.int32)
-        middles = draw_pixels(named_key(named_key(key, "cutmix"), "boxes"), batch, height, width)
+        middles = draw_middles(named_key(named_key(key, "cutmix"), "boxes"), batch, height, width)
         box = inside(middles - sides // 2, sides, height, width)
         partners = draw_partners(key, "cutmix", batch)
         own = 1 - jnp.sum(box, axis=(1, 2, 3)).astype(jnp.float32) / (height * width)

@@ -13,6 +13,7 @@ import numpy as np
 from fnn.data.augment.augmentation import (
     Augmentation,
     check_strength,
+    draw_pixels,
     draw_uniform,
     on_images,
     unchanged,
@@ -109,7 +110,7 @@ def warp(
         batch, height, width, _ = images.shape
         angle, shift, larger, lean = (
             draw_uniform(key, "rotation", batch, math.radians(rotation)),
-            jax.random.uniform(named_key(key, "translation"), (batch, 2), jnp.float32, -1, 1),
+            _uniform(named_key(key, "translation"), (batch, 2)),
             jnp.exp(draw_uniform(key, "scale", batch, math.log1p(scale))),
             jnp.tan(draw_uniform(key, "shear", batch, math.radians(shear))),
         )
@@ -117,7 +118,7 @@ def warp(
         affine = Affine(angle, down, right, larger, lean)
         rows, columns = affine_places(affine, height, width, working_dtype(images))
         if elastic:
-            fields = jax.random.uniform(named_key(key, "elastic"), (batch, 2, height, width), jnp.float32, -1, 1)
+            fields = draw_pixels(key, "elastic", (batch, 2, height, width), _uniform)
             moved = elastic * smooth(fields, sigma).astype(rows.dtype)
             rows, columns = rows + moved[:, 0], columns + moved[:, 1]
         return bilinear(images, rows, columns)
@@ -148,6 +149,10 @@ def smooth(fields: jax.Array, sigma: float) -> jax.Array:
     # As two matrix products: shorter than a convolution, and no convolution of XLA is fast in a loop on the CPU.
     down, right = (jnp.asarray(_gaussian(size, sigma), fields.dtype) for size in fields.shape[2:])
     return jnp.einsum("ij,bfjk,lk->bfil", down, fields, right, precision="highest")
+
+
+def _uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jax.random.uniform(key, shape, jnp.float32, -1, 1)
 
 
 def _gaussian(size: int, sigma: float) -> np.ndarray:
