@@ -174,7 +174,7 @@ def test_all_at_once_are_scipys_affine_transform(
     turn = np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
     back = np.linalg.inv(turn * scale @ lean)
     middle = (np.array(size) - 1) / 2
-    offset = middle - back @ (middle + [down, right])
+    offset = middle - back @ (middle + np.array([down, right]))
     image = images[0, ..., 0].astype(float)
     expected = scipy.ndimage.affine_transform(image, back, offset, order=1, mode="grid-constant")
     np.testing.assert_allclose(together, expected, atol=1e-4)

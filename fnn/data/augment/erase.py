@@ -59,7 +59,7 @@ def inside(starts: jax.Array, sides: jax.Array, height: int, width: int) -> jax.
     """
 
     def along(axis: int, size: int) -> jax.Array:
-        place = jnp.arange(size).reshape(1, -1) - starts[:, axis, None]
+        place = jnp.arange(size, dtype=starts.dtype).reshape(1, -1) - starts[:, axis, None]
         return (place >= 0) & (place < sides[:, axis, None])
 
     return along(0, height)[:, :, None, None] & along(1, width)[:, None, :, None]

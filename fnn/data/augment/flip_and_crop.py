@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fnn.data.augment.augmentation import Augmentation, check_strength, draw_uniform, on_images, unchanged
 from fnn.keys import named_key
@@ -77,6 +76,8 @@ def crop_at(images: jax.Array, places: jax.Array, pixels: int, padding: str = "z
     """
     around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
     padded = jnp.pad(images, around, mode="constant" if padding == "zero" else "reflect")
-    return jax.vmap(lambda image, place: jax.lax.dynamic_slice(image, (*place, np.int32(0)), images.shape[1:]))(
-        padded, places
-    )
+
+    def window(image: jax.Array, place: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(image, (*place, jnp.zeros_like(place[0])), images.shape[1:])
+
+    return jax.vmap(window)(padded, places)
