@@ -1,5 +1,6 @@
 """Looking at networks and runs."""
 
 from fnn.analysis.pictures import draw_confusion, draw_learning_curve
+from fnn.analysis.sheet import SheetRow, draw_sheet
 
-__all__ = ["draw_confusion", "draw_learning_curve"]
+__all__ = ["SheetRow", "draw_confusion", "draw_learning_curve", "draw_sheet"]

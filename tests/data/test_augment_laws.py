@@ -1,5 +1,8 @@
 """What holds for every augmentation, and for chains of them."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,12 +32,14 @@ MIXING = ("mixup", "cutmix")
 every_name = pytest.mark.parametrize("name", STRENGTHS)
 
 
-def one(name: str) -> augment.Augmentation:
-    return augment.chain(**{name: STRENGTHS[name]})  # pyright: ignore[reportArgumentType]
+@functools.cache
+def one(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled once for all tests: these take as long as their compilations."""
+    return jax.jit(augment.chain(**{name: STRENGTHS[name]}))  # pyright: ignore[reportArgumentType]
 
 
 def batch(
-    examples: int, height: int = 9, width: int = 8, channels: int = 3, dtype: str = "float32", seed: int = 0
+    examples: int = 16, height: int = 9, width: int = 8, channels: int = 3, dtype: str = "float32", seed: int = 0
 ) -> tuple[jax.Array, jax.Array]:
     images = np.random.default_rng(seed).uniform(size=(examples, height, width, channels))
     return jnp.asarray(images.astype(dtype)), jax.nn.one_hot(jnp.arange(examples), examples)
@@ -66,31 +71,29 @@ def test_a_tiny_strength_changes_tinily(name: str, key: jax.Array) -> None:
 
 
 @every_name
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_shape_the_dtype_and_the_range_are_kept(name: str, dtype: str, key: jax.Array) -> None:
-    images, targets = batch(5, dtype=dtype)
-    changed, changed_targets = jax.jit(one(name))(key, images, targets)
+def test_the_shape_the_dtype_and_the_range_are_kept(name: str, key: jax.Array) -> None:
+    images, targets = batch()
+    changed, changed_targets = one(name)(key, images, targets)
     assert (changed.shape, changed.dtype) == (images.shape, images.dtype)
     assert (changed_targets.shape, changed_targets.dtype) == (targets.shape, targets.dtype)
     assert 0 <= changed.min() <= changed.max() <= 1 + 1e-6
     assert not np.array_equal(changed, images)
-    if name not in MIXING:
-        np.testing.assert_array_equal(changed_targets, targets)
-    exact, _ = jax.jit(one(name))(key, images.astype(jnp.float32), targets)
-    np.testing.assert_allclose(changed.astype(jnp.float32), exact, atol={2: 5e-3, 4: 0}[images.dtype.itemsize])
+    assert np.array_equal(changed_targets, targets) == (name not in MIXING)
 
 
-@every_name
-def test_float64_is_kept_and_agrees_with_float32(name: str) -> None:
-    with jax.enable_x64(True):
-        key, (images, targets) = jax.random.key(0), batch(3, dtype="float64")
-        changed, _ = jax.jit(one(name))(key, images, targets)
-        assert changed.dtype == np.float64
-        narrow, _ = jax.jit(one(name))(key, images.astype(jnp.float32), targets)
-        np.testing.assert_allclose(changed, narrow, atol=2e-5)
+@pytest.mark.parametrize(("dtype", "atol"), [("bfloat16", 0.04), ("float64", 1e-4)])
+def test_a_chain_of_all_keeps_other_dtypes_and_draws_the_same(dtype: str, atol: float) -> None:
+    with jax.enable_x64(dtype == "float64"):
+        key, (images, targets) = jax.random.key(0), batch(4, dtype=dtype)
+        change = jax.jit(augment.chain(**STRENGTHS))  # pyright: ignore[reportArgumentType]
+        changed, weights = change(key, images, targets)
+        assert changed.dtype == images.dtype
+        assert weights.dtype == targets.dtype
+        single, _ = change(key, images.astype(jnp.float32), targets)
+        np.testing.assert_allclose(changed.astype(jnp.float32), single, atol=atol)
 
 
-@settings(deadline=None, max_examples=8, derandomize=True)
+@settings(deadline=None, max_examples=5, derandomize=True)
 @given(
     st.tuples(st.integers(1, 4), st.integers(4, 9), st.integers(4, 9), st.sampled_from([1, 2, 3, 5])),
     st.dictionaries(st.sampled_from(augment.NAMES), st.sampled_from([0.0, 0.5, 1.0]), max_size=6),
@@ -109,22 +112,20 @@ def test_every_chain_keeps_every_shape_and_labels_sum_to_one(shape: tuple, facto
 
 @every_name
 def test_a_key_says_all(name: str, key: jax.Array) -> None:
-    given_batch = batch(8)
-    change = jax.jit(one(name))
+    given_batch, change = batch(), one(name)
     assert same(change(key, *given_batch), change(key, *given_batch))
     assert not same(change(jax.random.key(1), *given_batch), change(key, *given_batch))
 
 
 @pytest.mark.parametrize("name", [name for name in STRENGTHS if name not in MIXING])
 def test_each_example_draws_on_its_own_whatever_the_size_of_the_batch(name: str, key: jax.Array) -> None:
-    (image, *_), targets = batch(16, 12, 12)
+    (image, *_), targets = batch()
     images = jnp.stack([image] * 16)
-    change = jax.jit(one(name))
-    changed, _ = change(key, images, targets)
+    changed, _ = one(name)(key, images, targets)
     kinds = len({np.asarray(image).tobytes() for image in changed})
-    # Of 25 places of a crop and 144 of a square, sixteen draws hit some twice.
-    assert kinds >= {"flip": 2, "crop": 8, "cutout": 12}.get(name, 16)
-    fewer, _ = change(key, images[:5], targets[:5])
+    # Of 25 places of a crop and 72 of a square, sixteen draws hit some twice.
+    assert kinds >= {"flip": 2, "crop": 8, "cutout": 11}.get(name, 16)
+    fewer, _ = one(name)(key, images[:5], targets[:5])
     np.testing.assert_allclose(fewer, changed[:5], atol=1e-6)
 
 
@@ -132,11 +133,11 @@ def test_each_example_draws_on_its_own_whatever_the_size_of_the_batch(name: str,
                          ("brightness", "contrast"), ("saturation", "noise"), ("noise", "cutout"),
                          ("cutout", "mixup"), ("mixup", "cutmix")])  # fmt: skip
 def test_a_chain_is_one_after_the_other_and_changes_no_draw(first: str, second: str, key: jax.Array) -> None:
-    given_batch = batch(6)
+    given_batch = batch()
     both = augment.from_flag(f"{second}={STRENGTHS[second]},{first}={STRENGTHS[first]}")  # the order means nothing
     assert both.names == (first, second)
     assert both.mixes == (second in MIXING)
-    after = jax.jit(one(second))(key, *jax.jit(one(first))(key, *given_batch))
+    after = one(second)(key, *one(first)(key, *given_batch))
     for together, in_turn in zip(jax.jit(both)(key, *given_batch), after, strict=True):
         np.testing.assert_allclose(together, in_turn, atol=1e-6)
 
