@@ -64,7 +64,6 @@ def main() -> None:
     chains = {part: chain for part in parts if (chain := augment.from_flag(part)).names}
     if len(chains) > 1:
         chains["all of these"] = whole
-    workdir = make_workdir()
 
     chosen = np.random.default_rng(SEED.value).permutation(len(split))[: SAMPLES.value]
     images, labels = split.images[chosen], split.labels[chosen]
@@ -77,6 +76,7 @@ def main() -> None:
             raise FlagError(f"--augment={name}: {error}") from error
         words = describe(np.asarray(targets), split.class_names) if chain.mixes else None
         rows.append(analysis.SheetRow(name, np.asarray(changed), words))
+    workdir = make_workdir()
     title = f"{DATASET.value} under augmentation, seed {SEED.value}"
     analysis.draw_sheet(rows, workdir / "sheet.png", title)
     result = {

@@ -53,7 +53,7 @@ def test_flips_come_as_often_as_asked() -> None:
 # Crop.
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(deadline=None, max_examples=8, derandomize=True)
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(1, 3), st.sampled_from(["zero", "reflect"]), st.data())
 def test_a_crop_is_a_window_of_the_padded_image(
     height: int, width: int, channels: int, padding: str, data: st.DataObject
@@ -61,7 +61,7 @@ def test_a_crop_is_a_window_of_the_padded_image(
     pixels = data.draw(st.integers(1, min(height, width) - 1))
     places = np.array([(row, column) for row in range(2 * pixels + 1) for column in range(2 * pixels + 1)])
     images = random_images(len(places), height, width, channels)
-    cut = crop_at(jnp.asarray(images), jnp.asarray(places), pixels, padding)
+    cut = jax.jit(crop_at, static_argnums=(2, 3))(jnp.asarray(images), jnp.asarray(places), pixels, padding)
     around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
     padded = np.pad(images, around, mode="constant" if padding == "zero" else "reflect")
     expected = [padded[i, r : r + height, c : c + width] for i, (r, c) in enumerate(places)]
@@ -83,8 +83,8 @@ def test_all_places_of_a_crop_are_equally_likely(padding: str) -> None:
 # Reading between pixels.
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
-@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(1, 4), st.integers(0, 100))
+@settings(deadline=None, max_examples=8, derandomize=True)
+@given(st.integers(1, 3), st.sampled_from([1, 2, 6]), st.sampled_from([1, 5]), st.integers(1, 3), st.integers(0, 100))
 def test_reading_between_pixels_is_scipys(batch: int, height: int, width: int, channels: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     images = random_images(batch, height, width, channels, seed=seed)
@@ -114,7 +114,12 @@ def moved(images: np.ndarray, **amounts: float) -> np.ndarray:
     """Moves all images by the same amounts."""
     still = Affine(*(jnp.full(len(images), value, jnp.float32) for value in (0, 0, 0, 1, 0)))
     affine = still._replace(**{name: jnp.full(len(images), value, jnp.float32) for name, value in amounts.items()})
-    return np.asarray(bilinear(jnp.asarray(images), *affine_places(affine, *images.shape[1:3])))
+    return np.asarray(read_affine(jnp.asarray(images), affine))
+
+
+@jax.jit
+def read_affine(images: jax.Array, affine: Affine) -> jax.Array:
+    return bilinear(images, *affine_places(affine, *images.shape[1:3]))
 
 
 def test_nothing_asked_moves_nothing_at_all() -> None:
@@ -161,7 +166,7 @@ def dm_pix_inside(height: int, width: int, angle: float) -> np.ndarray:
 
 @settings(deadline=None, max_examples=15, derandomize=True)
 @given(
-    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from([(1, 1), (1, 5), (6, 6), (9, 4)]),
     st.floats(-3, 3), st.floats(-4, 4), st.floats(-4, 4), st.floats(0.4, 2.5), st.floats(-2, 2),
 )  # fmt: skip
 def test_all_at_once_are_scipys_affine_transform(

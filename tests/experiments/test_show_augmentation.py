@@ -68,3 +68,4 @@ def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], s
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
+    assert not (tmp_path / "runs").exists()

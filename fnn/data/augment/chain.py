@@ -109,7 +109,5 @@ def from_flag(text: str) -> Augmentation:
         try:
             strengths[name] = float(value)
         except ValueError:
-            raise ValueError(
-                f"{name} expects a number as its strength, such as {name}=1, got {part.strip()!r}."
-            ) from None
+            raise ValueError(f"{name} expects a number, such as {name}=1, got {part.strip()!r}.") from None
     return chain(**strengths)  # pyright: ignore[reportArgumentType]  # whole numbers are checked where they must be
