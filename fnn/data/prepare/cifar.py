@@ -51,7 +51,7 @@ def members(builder: Any) -> dict[str, int]:
     info = builder._cifar_info
     record = len(info.label_keys) + _PIXELS
     sizes = {name: IMAGES[name] * record for name in (*info.train_files, *info.test_files)}
-    sizes |= {name: _MOST_OF_A_NAMES_FILE for name in info.label_files}
+    sizes |= dict.fromkeys(info.label_files, _MOST_OF_A_NAMES_FILE)
     return {info.prefix + name: size for name, size in sizes.items()}
 
 

@@ -54,7 +54,7 @@ class Originals:
 
     def _extracted(self, path: str) -> str:
         folder = Path(path)
-        if not self.members or path.endswith(".gz") and not path.endswith(".tar.gz"):
+        if not self.members or (path.endswith(".gz") and not path.endswith(".tar.gz")):
             return path
         if folder.is_file():
             folder = self.workplace / "unpacked"

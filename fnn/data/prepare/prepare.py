@@ -34,7 +34,7 @@ def prepare(name: str, data_dir: Path, from_dir: Path | None = None, say: Callab
     Raises:
       DataError: if there is no such set, an original is missing or not what it should be, or nothing can be written.
     """
-    data_dir = Path(os.path.abspath(data_dir.expanduser()))
+    data_dir = data_dir.expanduser().resolve()
     builder = _stock_builder(name, data_dir)
     place = Path(builder.data_dir)
     if (place / "dataset_info.json").is_file():

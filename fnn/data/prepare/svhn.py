@@ -14,13 +14,13 @@ IMAGES = {"train_": 73_257, "test_": 26_032, "extra_": 531_131}
 """How many each split has, by what its ids begin with."""
 
 
-def examples(builder: Any, split_prefix: str, filepath: str) -> Iterator[tuple[int, dict[str, bytes | int | str]]]:
+def examples(_: Any, split_prefix: str, filepath: str) -> Iterator[tuple[int, dict[str, bytes | int | str]]]:
     """Yields what TFDS's own generator yields, keys and ids and all, with the images encoded.
 
     The largest split takes about 4 GB of memory.
 
     Args:
-      builder: TFDS's.
+      _: TFDS's builder, not asked for anything.
       split_prefix: what an example's id begins with.
       filepath: the split's file.
 
@@ -36,7 +36,7 @@ def examples(builder: Any, split_prefix: str, filepath: str) -> Iterator[tuple[i
         yield index, {"image": image, "label": int(label) % 10, "id": f"{split_prefix}{index:06d}"}
 
 
-def members(builder: Any) -> dict[str, int]:  # noqa: ARG001: every recipe has this form
+def members(_: Any) -> dict[str, int]:
     """Returns nothing: the files are no archives."""
     return {}
 
