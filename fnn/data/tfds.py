@@ -4,7 +4,6 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from fnn.data.source import DataError, Examples, Source
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
-_MOST_PIXELS = 100_000_000
+_MOST_PIXELS = 80_000_000  # a little less than where Pillow begins to warn
 _AT_ONCE = 4096
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -83,13 +82,17 @@ class TfdsExamples:
     """Whether images of other sizes are resized to `image_shape`; otherwise they are an error."""
     classes: int
 
-    @cached_property
+    @property
     def labels(self) -> np.ndarray:
         """`(examples,)`, int32: read from the records, whose images are left as they are.
 
         Raises:
           DataError: if the files are damaged or a label is of no class.
         """
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
         labels = np.empty(len(self.records), np.int32)
         for start in range(0, len(labels), _AT_ONCE):
             chosen = range(start, min(start + _AT_ONCE, len(labels)))
@@ -124,9 +127,10 @@ class TfdsExamples:
         """Returns the features of examples by name, as `tf.train.Feature` messages."""
         from tensorflow_datasets.proto import tf_example_pb2
 
+        messages: Any = tf_example_pb2  # made when it is imported, so that type checkers cannot look into it
         try:
             raw = self.records.__getitems__(indices)
-            return [tf_example_pb2.Example.FromString(record).features.feature for record in raw]
+            return [messages.Example.FromString(record).features.feature for record in raw]
         except Exception as error:  # array_record and protobuf have errors of their own
             raise DataError(f"{self.place} cannot be read, a file of it is damaged: {error}") from error
 
@@ -157,7 +161,11 @@ class TfdsExamples:
                 if image.size != (width, height):
                     image = image.resize((width, height), Image.Resampling.BILINEAR)
                 return np.asarray(image).reshape(self.image_shape)
-        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except DataError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise DataError(f"{self.place}: example {index} has too many pixels: {error}") from error
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise DataError(f"{self.place}: the image of example {index} is damaged: {error}") from error
 
 
@@ -238,7 +246,7 @@ def _keys(info: Any, place: Path) -> tuple[str, str]:
     """Returns the names of the image and the label."""
     from tensorflow_datasets.core import features as kinds
 
-    features: Mapping[str, Any] = info.features if isinstance(info.features, kinds.FeaturesDict) else {}
+    features: Any = info.features if isinstance(info.features, kinds.FeaturesDict) else {}
     # Subclasses are other things: a LabeledImage is a map of labels.
     images = [key for key, feature in features.items() if type(feature) is kinds.Image]
     labels = [key for key, feature in features.items() if type(feature) is kinds.ClassLabel]
@@ -257,7 +265,7 @@ def _image_shape(feature: Any, image_size: tuple[int, int] | None, place: Path) 
     height, width, channels = feature.shape
     if feature.np_dtype != np.uint8 or channels not in _MODES:
         raise DataError(
-            f"{place} has images of {feature.np_dtype.__name__} with {channels} channels; "
+            f"{place} has images of {np.dtype(feature.np_dtype).name} with {channels} channels; "
             "only uint8 with 1, 3 or 4 channels can be read."
         )
     if image_size is not None:

@@ -4,7 +4,7 @@ TFDS's builder is asked for everything (version, features, splits, checksums, or
 TensorFlow: opening archives, reading the originals and encoding images. `recipes` lists who does that here.
 """
 
-from fnn.data.prepare.prepare import prepare
+from fnn.data.prepare.directory import prepare
 from fnn.data.prepare.recipes import RECIPES
 
 __all__ = ["RECIPES", "prepare"]

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-from fnn.data.prepare.prepare import prepare
+from fnn.data.prepare.directory import prepare
 from fnn.data.source import DataError
 
 DATA_DIR = flags.DEFINE_string(

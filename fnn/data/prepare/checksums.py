@@ -81,12 +81,12 @@ def check_unpacked(path: Path, registered: Any) -> str:
     raise DataError(f"{path} is not the original, its content is another ({path.stat().st_size} bytes). Fetch it anew.")
 
 
-def _is_original(unpacked: IO[bytes], checksum: str) -> bool:
+def _is_original(unpacked: IO[bytes] | gzip.GzipFile, checksum: str) -> bool:
     size, digest = UNPACKED[checksum]
     return _sha256(unpacked, size) == digest
 
 
-def _sha256(file: IO[bytes], most: int) -> str | None:
+def _sha256(file: IO[bytes] | gzip.GzipFile, most: int) -> str | None:
     """Returns the digest of a whole file, None if it goes on after `most` bytes."""
     digest, left = hashlib.sha256(), most
     while block := file.read(min(_BLOCK, left + 1)):

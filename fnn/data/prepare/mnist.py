@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fnn.data.files.idx import open_idx, read_header, read_idx
+from fnn.data.files.idx import read_idx
 from fnn.data.prepare.png import encode_png
 from fnn.data.source import DataError
 
@@ -54,13 +54,31 @@ def members(builder: Any) -> dict[str, int]:
 
 
 def _read(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads an IDX file whose shape is known, so that no header can ask for more memory than that."""
+    """Reads an IDX file whose shape is known."""
     file_path = Path(path).resolve()  # the name that its owner knows, where the workplace has a link
-    with open_idx(file_path) as file:
-        try:
-            found = read_header(file_path, file)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{file_path} is cut short or damaged: {error}. Fetch it anew.") from error
-    if found != shape:
-        raise DataError(f"{file_path} should hold numbers of shape {shape}, its header tells {found}.")
+    _check_header(file_path, shape)
     return read_idx(file_path)
+
+
+def _check_header(path: Path, shape: tuple[int, ...]) -> None:
+    """Compares a file's header with the one that it must have, so that no other can ask for any amount of memory."""
+    expected = b"\0\0\x08" + bytes([len(shape)]) + np.array(shape, ">u4").tobytes()
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            found = (gzip.GzipFile(fileobj=file) if packed else file).read(len(expected))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is cut short or damaged: {error}. Fetch it anew.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if found[:4] != expected[:4]:
+        raise DataError(
+            f"{path} should be an IDX file of bytes in {len(shape)} dimensions, which begins with "
+            f"{expected[:4].hex(' ')}; it begins with {found[:4].hex(' ') or 'nothing'}."
+        )
+    if len(found) < len(expected):
+        raise DataError(f"{path} is cut short: it ends within its header. Fetch it anew.")
+    if found != expected:
+        sizes = tuple(int(size) for size in np.frombuffer(found[4:], ">u4"))
+        raise DataError(f"{path} should hold numbers of shape {shape}, its header tells {sizes}.")

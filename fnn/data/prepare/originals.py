@@ -65,7 +65,12 @@ class Originals:
 
 
 def fetch_from_folder(
-    folder: Path, registered: Mapping[str, Any], members: Mapping[str, int], workplace: Path, say: Callable[[str], None]
+    folder: Path,
+    registered: Mapping[str, Any],
+    members: Mapping[str, int],
+    workplace: Path,
+    say: Callable[[str], None],
+    doubts: list[DataError],
 ) -> Fetch:
     """Returns a `Fetch` that takes originals from a folder.
 
@@ -76,6 +81,7 @@ def fetch_from_folder(
       members: what an archive is opened for.
       workplace: an empty folder for links to an archive's members.
       say: is told what was found out about each file.
+      doubts: gets an error for a file whose content is not the original's; whoever reads it may find a clearer reason.
     """
 
     def fetch(url: str) -> Path:
@@ -85,7 +91,10 @@ def fetch_from_folder(
             say(f"{packed} {check_packed(packed, registered[url])}.")
             return packed
         if plain.is_file():
-            say(f"{plain} {check_unpacked(plain, registered[url])}.")
+            try:
+                say(f"{plain} {check_unpacked(plain, registered[url])}.")
+            except DataError as doubt:
+                doubts.append(doubt)
             return plain
         if not members:
             wanted = f"{name}, packed or not" if name.endswith(".gz") else name

@@ -50,6 +50,8 @@ def prepare(name: str, data_dir: Path, from_dir: Path | None = None, say: Callab
         raise
     except OSError as error:
         raise DataError(f"{error.filename or data_dir} cannot be written: {error.strerror or error}.") from error
+    except RuntimeError as error:  # array_record's word for a full disk
+        raise DataError(f"{place} cannot be written: {error}.") from error
     return place
 
 
@@ -100,13 +102,14 @@ def _make(name: str, workplace: Path, data_dir: Path, from_dir: Path | None, say
     members = recipe.members(builder)
     registered = builder.url_infos
     download_dir = data_dir / "downloads"
+    doubts: list[DataError] = []
 
     def manager(**arguments: Any) -> Originals:
         if from_dir is None:
             make_stock = functools.partial(type(builder)._make_download_manager, builder, **arguments)
             fetch = fetch_from_network(make_stock, registered, download_dir)
         else:
-            fetch = fetch_from_folder(Path(from_dir).expanduser(), registered, members, workplace, say)
+            fetch = fetch_from_folder(Path(from_dir).expanduser(), registered, members, workplace, say, doubts)
         size = sum(int(info.size) for info in registered.values())
         check = functools.partial(recipe.check, builder) if recipe.check else None
         return Originals(fetch, members, workplace, size, check)
@@ -121,6 +124,8 @@ def _make(name: str, workplace: Path, data_dir: Path, from_dir: Path | None, say
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             file_format="array_record",
         )
+    if doubts:
+        raise doubts[0]
     _check_counts(builder)
 
 
@@ -144,7 +149,7 @@ def _check_counts(builder: Any) -> None:
     """Counts what was written: a full disk must not pass for a prepared set."""
     import tensorflow_datasets as tfds
 
-    written = tfds.builder_from_directory(builder.data_dir)
+    written: Any = tfds.builder_from_directory(builder.data_dir)
     for name, split in written.info.splits.items():
         source = written.as_data_source(split=name)
         if len(source) != split.num_examples:
