@@ -133,7 +133,7 @@ def _make(name: str, workplace: Path, data_dir: Path, from_dir: Path | None, say
 def _in_memory_shuffling() -> Iterator[None]:
     """Lets TFDS sort a split in memory whatever its size: on disk it would by TensorFlow's files.
 
-    The order is the same. SVHN's largest split takes 1.3 GB.
+    The order is the same. Of the sets here only SVHN's largest split is above TFDS's limit of 1 GB.
     """
     from tensorflow_datasets.core import shuffle
 
