@@ -19,10 +19,8 @@ Reference: LeCun et al. 1998, "Gradient-based learning applied to document recog
 """
 
 import inspect
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +32,7 @@ import fnn
 from experiments import command, dataset
 from experiments.command import FlagError
 from fnn import analysis, data, losses, train
+from fnn.data import augment
 from fnn.models import MODELS
 
 LOSSES = {"softmax_cross_entropy": losses.softmax_cross_entropy, "multiclass_hinge": losses.multiclass_hinge}
@@ -44,6 +43,12 @@ MODEL = flags.DEFINE_enum("model", "lenet5", TRAINABLE, "The network.")
 EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)
 DROP_LAST = flags.DEFINE_boolean("drop_last", False, "Leave an epoch's last batch out if it is smaller.")
+AUGMENT = flags.DEFINE_string(
+    "augment",
+    "",
+    f"How training images are changed at random: names and strengths, such as crop=2,rotation=10. There are "
+    f"{', '.join(augment.NAMES)}; `python -m experiments.show_augmentation` draws what they do.",
+)
 LOSS = flags.DEFINE_enum("loss", "softmax_cross_entropy", list(LOSSES), "What is minimized.")
 OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", list(train.OPTIMIZERS), "optax's optimizer.")
 LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "The schedule's highest learning rate.")
@@ -73,7 +78,7 @@ def main() -> None:
     batch_size = check_batch_size(len(training))
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
     optimizer = make_optimizer(EPOCHS.value * per_epoch)
-    workdir = make_workdir()
+    workdir = command.make_workdir(WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{MODEL.value}-seed{SEED.value}")
 
     print(f"{MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
     trained = train.fit(
@@ -84,6 +89,7 @@ def main() -> None:
         batch_size=batch_size,
         validation=validation,
         loss=LOSSES[LOSS.value],
+        augment=make_augment(len(training.class_names)),
         seed=SEED.value,
         drop_last=DROP_LAST.value,
         on_epoch=train.epoch_table(tqdm.write),
@@ -140,6 +146,17 @@ def takes(build: Callable[..., fnn.Layer], option: str) -> bool:
     return option in inspect.signature(build).parameters
 
 
+def make_augment(classes: int) -> train.AugmentFn | None:
+    """Makes the augmentation that the flag describes, if any."""
+    try:
+        augmentation = augment.from_flag(AUGMENT.value)
+    except ValueError as error:
+        raise FlagError(f"--augment: {error}") from error
+    if augmentation.mixes and LOSS.value != "softmax_cross_entropy":
+        raise FlagError(f"--augment: mixing gives an image shares of two classes, which {LOSS.value} has no use for")
+    return augment.for_bytes(augmentation, classes) if augmentation.names else None
+
+
 def check_batch_size(samples: int) -> int:
     """Returns how many samples a step sees."""
     if BATCH_SIZE.value > samples:
@@ -161,20 +178,6 @@ def make_optimizer(steps: int) -> optax.GradientTransformation:
         )
     except ValueError as error:
         raise FlagError(str(error)) from error
-
-
-def make_workdir() -> Path:
-    """Makes the working directory before any work is done."""
-    path = Path(WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{MODEL.value}-seed{SEED.value}")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except FileExistsError:
-        raise FlagError(f"--workdir={path} is no directory") from None
-    except OSError as error:
-        raise FlagError(f"--workdir={path} cannot be written to: {error.strerror}") from error
-    return path
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
@@ -51,6 +53,24 @@ def run(main: Callable[[], None]) -> None:
 
     # absl handles --help itself, while it parses.
     app.run(checked, flags_parser=parse)
+
+
+def make_workdir(path: str) -> Path:
+    """Makes the working directory, before any work is done.
+
+    Raises:
+      FlagError: if it cannot be made or written to.
+    """
+    workdir = Path(path)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
+    except FileExistsError:
+        raise FlagError(f"--workdir={workdir} is no directory") from None
+    except OSError as error:
+        raise FlagError(f"--workdir={workdir} cannot be written to: {error.strerror}") from error
+    return workdir
 
 
 def flags_of(*modules: Any) -> dict[str, Any]:

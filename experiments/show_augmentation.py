@@ -20,9 +20,7 @@ analysis"; DeVries & Taylor 2017, arXiv 1708.04552 (cutout); Zhang et al. 2017, 
 2019, arXiv 1905.04899 (cutmix).
 """
 
-import tempfile
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +28,7 @@ import numpy as np
 from absl import flags
 
 import fnn
-from experiments import command
+from experiments import command, dataset
 from experiments.command import FlagError
 from fnn import analysis, data, train
 from fnn.data import augment
@@ -40,7 +38,6 @@ ALL = (
     "saturation=0.8,noise=0.15,cutout=3,mixup=0.5,cutmix=1"
 )
 
-DATASET = flags.DEFINE_enum("dataset", "digits", list(data.SOURCES), "Whose images.")
 AUGMENT = flags.DEFINE_string(
     "augment", None, "Names and strengths, such as flip=0.5,crop=4; by default every augmentation that fits."
 )
@@ -54,7 +51,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/augmentat
 def main() -> None:
     """Draws the sheet."""
     start = time.perf_counter()
-    split = data.load(DATASET.value, "train")
+    split = dataset.load_splits().train
     text = AUGMENT.value if AUGMENT.value is not None else default_chain(split)
     try:
         whole = augment.from_flag(text)
@@ -66,7 +63,7 @@ def main() -> None:
         chains["all of these"] = whole
 
     chosen = np.random.default_rng(SEED.value).permutation(len(split))[: SAMPLES.value]
-    images, labels = split.images[chosen], split.labels[chosen]
+    images, labels = split.read(chosen), split.labels[chosen]
     rows = [analysis.SheetRow("original", images / np.float32(255), [split.class_names[label] for label in labels])]
     for name, chain in chains.items():
         change = jax.jit(augment.for_bytes(chain, len(split.class_names)))
@@ -76,16 +73,16 @@ def main() -> None:
             raise FlagError(f"--augment={name}: {error}") from error
         words = describe(np.asarray(targets), split.class_names) if chain.mixes else None
         rows.append(analysis.SheetRow(name, np.asarray(changed), words))
-    workdir = make_workdir()
-    title = f"{DATASET.value} under augmentation, seed {SEED.value}"
+    workdir = command.make_workdir(WORKDIR.value or f"runs/augmentation-{dataset.name_of_dataset()}-seed{SEED.value}")
+    title = f"{dataset.name_of_dataset()} under augmentation, seed {SEED.value}"
     analysis.draw_sheet(rows, workdir / "sheet.png", title)
     result = {
-        "dataset": DATASET.value,
+        "dataset": dataset.DATASET.value,
         "seed": SEED.value,
         "augmentations": list(whole.names),
         "rows": [row.label for row in rows],
         "seconds": round(time.perf_counter() - start, 2),
-        "flags": {flag.name: flag.value for flag in flags.FLAGS.get_flags_for_module(__name__)},
+        "flags": command.flags_of(__name__, dataset),
         "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
         "device": jax.devices()[0].device_kind,
     }
@@ -93,9 +90,9 @@ def main() -> None:
     print(f"{split.source}: {len(rows)} rows of {len(labels)} images in {workdir / 'sheet.png'}")
 
 
-def default_chain(split: data.Split) -> str:
+def default_chain(split: data.Split | data.Streamed) -> str:
     """Returns all augmentations that images of this kind can take."""
-    colour = split.images.shape[-1] == 3
+    colour = split.image_shape[-1] == 3
     return ",".join(part for part in ALL.split(",") if colour or not part.startswith("saturation"))
 
 
@@ -113,20 +110,6 @@ def describe(targets: np.ndarray, class_names: tuple[str, ...]) -> list[str]:
         shares = [f"{class_names[label]}: {100 * weights[label]:.0f} %" for label in present]
         words.append(class_names[present[0]] if len(present) == 1 else "\n".join(shares))
     return words
-
-
-def make_workdir() -> Path:
-    """Makes the working directory before any work is done."""
-    path = Path(WORKDIR.value or f"runs/augmentation-{DATASET.value}-seed{SEED.value}")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except FileExistsError:
-        raise FlagError(f"--workdir={path} is no directory") from None
-    except OSError as error:
-        raise FlagError(f"--workdir={path} cannot be written to: {error.strerror}") from error
-    return path
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class Shard(NamedTuple):
-    """Which part of each batch is whose: part `number`, counted from 0, of `count`."""
+    """Which part of each batch is whose: part `number`, counted from 0, of `parts`."""
 
     number: int
-    count: int
+    parts: int
 
 
 class Batches(NamedTuple):
@@ -44,8 +44,8 @@ class Batches(NamedTuple):
         """Returns the samples of step `step`, counted from 0 over all epochs."""
         epoch, place = divmod(step, self.per_epoch)
         whole = epoch_order(self.samples, self.seed, epoch)[place * self.size : (place + 1) * self.size]
-        number, count = self.shard
-        return whole[len(whole) * number // count : len(whole) * (number + 1) // count]
+        number, parts = self.shard
+        return whole[len(whole) * number // parts : len(whole) * (number + 1) // parts]
 
     def epoch(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of all steps of epoch `epoch`."""
@@ -62,7 +62,7 @@ def make_batches(
       size: how many a step sees; `samples` of them is full-batch gradient descent.
       seed: of the order.
       drop_last: whether an epoch's last batch is left out if it is smaller; a different one in every epoch.
-      shard: `(number, count)`: which part of each batch is taken, such as that of one of several processes.
+      shard: `(number, parts)`: which part of each batch is taken, such as that of one of several processes.
 
     Raises:
       ValueError: if `size` is not from 1 to `samples`, `seed` is negative, or the shard does not exist or would be
@@ -72,14 +72,14 @@ def make_batches(
         raise ValueError(f"the batch size must be from 1 to {samples}, the number of samples in the split, got {size}.")
     if seed < 0:
         raise ValueError(f"the seed must not be negative, got {seed}.")
-    number, count = shard
-    if not 0 <= number < count:
-        raise ValueError(f"there is no shard {number} of {count}: they are counted from 0 to {count - 1}.")
-    batches = Batches(samples, size, seed, drop_last, Shard(number, count))
+    number, parts = shard
+    if not 0 <= number < parts:
+        raise ValueError(f"there is no shard {number} of {parts}: they are counted from 0 to {parts - 1}.")
+    batches = Batches(samples, size, seed, drop_last, Shard(number, parts))
     smallest = size if drop_last else samples - (batches.per_epoch - 1) * size
-    if smallest < count:
+    if smallest < parts:
         raise ValueError(
-            f"a batch of {smallest} samples cannot be shared by {count}; "
+            f"a batch of {smallest} samples cannot be shared by {parts}; "
             + ("take larger batches." if drop_last or smallest == size else "drop the last batch of an epoch.")
         )
     return batches

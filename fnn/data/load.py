@@ -9,6 +9,9 @@ from fnn.data.selection import select
 from fnn.data.source import DataError, Source
 from fnn.data.split import Split, Streamed
 
+DATA_DIR = Path("~/tensorflow_datasets")
+"""Where TensorFlow Datasets' sets lie unless told otherwise."""
+
 MEMORY = 4 << 30
 """Bytes of images that `load` takes into memory unless told otherwise."""
 
@@ -44,7 +47,8 @@ def open_source(
         raise DataError(f"{name_or_folder} does not exist.")
     from fnn.data.tfds import open_tfds  # takes seconds, so late
 
-    return open_tfds(str(path) if path.exists() else str(name_or_folder), data_dir, image_size)
+    place = DATA_DIR if data_dir is None else Path(data_dir)
+    return open_tfds(str(path) if path.exists() else str(name_or_folder), place, image_size)
 
 
 def load(
