@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fnn.data import augment
 from fnn.data.augment.flip_and_crop import crop_at, flip_where
 from fnn.data.augment.resample import bilinear
-from fnn.data.augment.warp import Affine, affine_places, smooth
+from fnn.data.augment.warping import Affine, affine_places, smooth
 from fnn.keys import named_key
 
 RARE = 1e-3

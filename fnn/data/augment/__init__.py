@@ -12,7 +12,7 @@ from fnn.data.augment.colour import brightness, contrast, noise, saturation
 from fnn.data.augment.erase import cutout
 from fnn.data.augment.flip_and_crop import crop, flip
 from fnn.data.augment.mixing import cutmix, mixup
-from fnn.data.augment.warp import elastic, rotation, scale, shear, translation, warp
+from fnn.data.augment.warping import elastic, rotation, scale, shear, translation, warp
 
 __all__ = [
     # The one concept.

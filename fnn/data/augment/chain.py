@@ -4,7 +4,7 @@ import inspect
 
 import jax
 
-from fnn.data.augment import colour, erase, flip_and_crop, mixing, warp
+from fnn.data.augment import colour, erase, flip_and_crop, mixing, warping
 from fnn.data.augment.augmentation import Augmentation, unchanged
 
 
@@ -75,7 +75,7 @@ def chain(
     return compose(
         flip_and_crop.flip(flip),
         flip_and_crop.crop(crop),
-        warp.warp(rotation=rotation, translation=translation, scale=scale, shear=shear, elastic=elastic),
+        warping.warp(rotation=rotation, translation=translation, scale=scale, shear=shear, elastic=elastic),
         colour.brightness(brightness),
         colour.contrast(contrast),
         colour.saturation(saturation),

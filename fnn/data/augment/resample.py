@@ -1,6 +1,7 @@
 """Images read between their pixels."""
 
 import jax
+import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
 from fnn.data.augment.augmentation import working_dtype
@@ -25,4 +26,15 @@ def bilinear(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Arra
 
     # All channels of an image are read at the same places.
     read_image = jax.vmap(read, in_axes=(-1, None), out_axes=-1)
-    return jax.vmap(read_image)(images.astype(dtype), places).astype(images.dtype)
+
+    def read_all() -> jax.Array:
+        return jax.vmap(read_image)(images.astype(dtype), places).astype(images.dtype)
+
+    def black() -> jax.Array:
+        return jnp.zeros((*rows.shape, images.shape[-1]), images.dtype)
+
+    # Where no row is inside, all is black. What this is for: a conditional's result is computed once and stored. Without
+    # it XLA on the CPU takes the reading into what comes next and does it again for every use, in another layout:
+    # rotation and contrast of 128×28×28 took 6.6 ms, now 1.0 ms. It ignores `optimization_barrier`.
+    inside = jnp.any((rows > -1) & (rows < images.shape[1]))
+    return jax.lax.cond(inside, read_all, black)
