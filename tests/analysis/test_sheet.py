@@ -17,7 +17,7 @@ def colours(path: Path) -> set[tuple[int, int, int]]:
 
 def test_a_sheet_shows_grey_as_grey_and_colour_as_colour(tmp_path: Path) -> None:
     grey = np.stack([np.full((4, 4, 1), value, np.float32) for value in (0.2, 0.8)])
-    colour = np.stack([np.broadcast_to(np.float32(rgb), (4, 4, 3)) for rgb in ([1, 0, 0], [0, 0.6, 1])])
+    colour = np.stack([np.broadcast_to(np.array(rgb, np.float32), (4, 4, 3)) for rgb in ([1, 0, 0], [0, 0.6, 1])])
     rows = [analysis.SheetRow("grey", grey, ["a", "b\nc"]), analysis.SheetRow("colour", colour)]
     analysis.draw_sheet(rows, tmp_path / "sheet.png", "a title")
     shown = {(51, 51, 51), (204, 204, 204), (255, 0, 0), (0, 153, 255), (255, 255, 255)}

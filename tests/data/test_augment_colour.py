@@ -12,7 +12,7 @@ from fnn.data import augment
 from fnn.data.augment.colour import adjust_brightness, adjust_contrast, adjust_saturation
 
 RARE = 1e-3
-AMOUNTS = np.float32([-0.9, -0.2, 0, 0.3, 1])
+AMOUNTS = np.array([-0.9, -0.2, 0, 0.3, 1], np.float32)
 
 
 def random_images(*shape: int) -> np.ndarray:
@@ -67,10 +67,10 @@ def test_a_factor_of_one_and_a_shift_of_zero_are_exact() -> None:
 
 
 def test_shifts_and_factors_are_uniform() -> None:
-    grey = np.tile(np.float32([0.4, 0.6]).reshape(1, 1, 2, 1), (600, 2, 1, 1))
+    grey = np.tile(np.array([0.4, 0.6], np.float32).reshape(1, 1, 2, 1), (600, 2, 1, 1))
     assert_uniform((changed(augment.brightness(0.3), grey) - grey)[:, 0, 0, 0], 0.3)
     assert_uniform(np.diff(changed(augment.contrast(0.5), grey), axis=2)[:, 0, 0, 0] / 0.2 - 1, 0.5)
-    reddish = np.tile(np.float32([0.5, 0.4, 0.4]), (600, 1, 1, 1))
+    reddish = np.tile(np.array([0.5, 0.4, 0.4], np.float32), (600, 1, 1, 1))
     assert_uniform(np.diff(changed(augment.saturation(0.8), reddish))[:, 0, 0, 0] / -0.1 - 1, 0.8)
 
 

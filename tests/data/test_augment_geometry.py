@@ -35,7 +35,7 @@ def changed(change: augment.Augmentation, images: np.ndarray, seed: int = 0) -> 
 
 
 def test_a_flip_exchanges_left_and_right() -> None:
-    image = np.float32([[1, 2], [3, 4]]).reshape(1, 2, 2, 1)
+    image = np.array([[1, 2], [3, 4]], np.float32).reshape(1, 2, 2, 1)
     images = np.concatenate([image, image])
     flipped = np.asarray(flip_where(jnp.asarray(images), jnp.array([True, False])))
     np.testing.assert_array_equal(flipped[..., 0], [[[2, 1], [4, 3]], [[1, 2], [3, 4]]])
@@ -45,7 +45,7 @@ def test_a_flip_exchanges_left_and_right() -> None:
 
 
 def test_flips_come_as_often_as_asked() -> None:
-    images = np.tile(np.float32([0, 1]).reshape(1, 1, 2, 1), (4000, 1, 1, 1))
+    images = np.tile(np.array([0, 1], np.float32).reshape(1, 1, 2, 1), (4000, 1, 1, 1))
     flips = int(changed(augment.flip(0.3), images)[:, 0, 0, 0].sum())
     assert scipy.stats.binomtest(flips, 4000, 0.3).pvalue > RARE
 
@@ -53,10 +53,11 @@ def test_flips_come_as_often_as_asked() -> None:
 # Crop.
 
 
-@settings(deadline=None, max_examples=8, derandomize=True)
-@given(st.integers(2, 6), st.integers(2, 6), st.integers(1, 3), st.sampled_from(["zero", "reflect"]), st.data())
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+@settings(deadline=None, max_examples=4, derandomize=True)
+@given(height=st.integers(2, 6), width=st.integers(2, 6), channels=st.integers(1, 3), data=st.data())
 def test_a_crop_is_a_window_of_the_padded_image(
-    height: int, width: int, channels: int, padding: str, data: st.DataObject
+    padding: str, height: int, width: int, channels: int, data: st.DataObject
 ) -> None:
     pixels = data.draw(st.integers(1, min(height, width) - 1))
     places = np.array([(row, column) for row in range(2 * pixels + 1) for column in range(2 * pixels + 1)])
@@ -119,7 +120,7 @@ def moved(images: np.ndarray, **amounts: float) -> np.ndarray:
 
 @jax.jit
 def read_affine(images: jax.Array, affine: Affine) -> jax.Array:
-    return bilinear(images, *affine_places(affine, *images.shape[1:3]))
+    return bilinear(images, *affine_places(affine, images.shape[1], images.shape[2]))
 
 
 def test_nothing_asked_moves_nothing_at_all() -> None:
@@ -181,7 +182,7 @@ def test_all_at_once_are_scipys_affine_transform(
     middle = (np.array(size) - 1) / 2
     offset = middle - back @ (middle + np.array([down, right]))
     image = images[0, ..., 0].astype(float)
-    expected = scipy.ndimage.affine_transform(image, back, offset, order=1, mode="grid-constant")
+    expected = scipy.ndimage.affine_transform(image, back, offset, order=1, mode="grid-constant")  # pyright: ignore
     np.testing.assert_allclose(together, expected, atol=1e-4)
 
 
