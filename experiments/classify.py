@@ -39,6 +39,7 @@ LOSSES = {"softmax_cross_entropy": losses.softmax_cross_entropy, "multiclass_hin
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 TRAINABLE = [name for name in MODELS if name != "perceptron"]  # its step has no gradient to descend on
 
+flags.adopt_module_key_flags(dataset)
 MODEL = flags.DEFINE_enum("model", "lenet5", TRAINABLE, "The network.")
 EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)

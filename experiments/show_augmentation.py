@@ -38,6 +38,7 @@ ALL = (
     "saturation=0.8,noise=0.15,cutout=3,mixup=0.5,cutmix=1"
 )
 
+flags.adopt_module_key_flags(dataset)
 AUGMENT = flags.DEFINE_string(
     "augment", None, "Names and strengths, such as flip=0.5,crop=4; by default every augmentation that fits."
 )

@@ -45,10 +45,9 @@ def check_validation(train: Split | Streamed, validation: Split | Streamed | Non
 def check_steps(step: Callable[..., Any], train_state: TrainState, train: Split | Streamed, sizes: set[int]) -> None:
     """Traces a step for each size of batch, so that what cannot be trained fails now and not at an epoch's end."""
     for size in sorted(sizes):
-        batch = Batch(
-            jax.ShapeDtypeStruct((size, *train.image_shape), jnp.uint8),
-            jax.ShapeDtypeStruct((size,), train.labels.dtype),
-        )
+        images: Any = jax.ShapeDtypeStruct((size, *train.image_shape), jnp.uint8)
+        labels: Any = jax.ShapeDtypeStruct((size,), train.labels.dtype)
+        batch = Batch(images, labels)
         try:
             jax.eval_shape(step, train_state, batch)
         except ValueError as error:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import warnings
 import zipfile
@@ -444,14 +445,18 @@ def test_sets_larger_than_tfds_memory_are_sorted_all_the_same(tmp_path: Path, mo
 def test_without_a_network_nothing_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import requests
 
+    enough = threading.Event()
+
     def hang(*_: object, **__: object) -> None:
-        time.sleep(20)
+        enough.wait(20)
+        raise requests.ConnectionError
 
     monkeypatch.setattr(requests, "get", hang)
     began = time.monotonic()
     with pytest.raises(DataError, match=r"no answer within 0.2 seconds.*--from_dir"):
         network.reach("http://localhost/x.gz", seconds=0.2)
     assert time.monotonic() - began < 5
+    enough.set()
 
     def refuse(*_: object, **__: object) -> None:
         raise requests.ConnectionError
@@ -523,7 +528,8 @@ if mode == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 if mode == "slow":
     from fnn.data.prepare import mnist
-    import time
+    import threading
+import time
     patch.setattr(mnist, "encode_png", lambda image: print("begun", flush=True) or time.sleep(60))
 from fnn.data.prepare import __main__ as command
 try:

@@ -34,7 +34,7 @@ def bilinear(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Arra
         return jnp.zeros((*rows.shape, images.shape[-1]), images.dtype)
 
     # Where no row is inside, all is black. But this is here because what a conditional computes is stored: XLA on the
-    # CPU would fuse the reading into what comes next, and so slowly that rotation and contrast of 128×28×28 took 6.6 ms,
-    # now 1.0 ms. `optimization_barrier` does not keep it from that.
+    # CPU would fuse the reading into what comes next, and so slowly that rotation and contrast of 128×28×28 took
+    # 6.6 ms, now 1.0 ms. `optimization_barrier` does not keep it from that.
     inside = jnp.any((rows > -1) & (rows < images.shape[1]))
     return jax.lax.cond(inside, read_all, black)

@@ -114,7 +114,7 @@ def warp(
             jnp.exp(draw_uniform(key, "scale", batch, math.log1p(scale))),
             jnp.tan(draw_uniform(key, "shear", batch, math.radians(shear))),
         )
-        down, right = (shift * translation * np.float32([[height, width]])).T
+        down, right = (shift * translation * np.array([[height, width]], np.float32)).T
         affine = Affine(angle, down, right, larger, lean)
         rows, columns = affine_places(affine, height, width, working_dtype(images))
         if elastic:
