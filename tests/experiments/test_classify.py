@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -61,11 +62,40 @@ def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 240)
+    images = generator.integers(0, 100, (240, 9, 9), np.uint8) + (labels * 70).astype(np.uint8)[:, None, None]
+    np.savez(
+        tmp_path / "mine.npz", x_train=images[:180], y_train=labels[:180], x_test=images[180:], y_test=labels[180:]
+    )
+    results = []
+    for name, memory in (("whole", "1"), ("streamed", "0")):
+        done = classify(
+            tmp_path,
+            *("--dataset=./mine.npz", "--model=linear_classifier", "--epochs=3", "--augment=crop=1,mixup=0.2"),
+            *(f"--memory_gib={memory}", f"--workdir={name}"),
+        )
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads((tmp_path / name / "result.json").read_text()))
+    for same in ("test_loss", "test_accuracy", "train_accuracy", "validation_accuracy"):
+        assert results[0][same] == results[1][same]
+    assert results[0]["test_accuracy"] > 0.9  # brightness alone tells the classes apart
+    assert results[0]["flags"]["augment"] == "crop=1,mixup=0.2"
+    assert results[0]["flags"]["dataset"] == "./mine.npz"
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--model=resnet5000"], "linear_classifier|mlp|lenet5|convnet"),
-        (["--dataset=dogs"], "digits"),
+        (["--dataset=dogs"], "no data set is called 'dogs'"),
+        (["--dataset=mnist", "--data_dir=."], "python -m fnn.data.prepare mnist --data_dir=."),
+        (["--dataset=./nowhere"], "does not exist"),
+        (["--train_split=train+test"], "share 360 samples"),
+        (["--fold=5/5"], "no fold 5 of 5"),
+        (["--augment=spin=3"], "no augmentation is called 'spin'"),
+        (["--augment=mixup=0.2", "--loss=multiclass_hinge"], "shares of two classes"),
         (["--batch_size=100000"], "at most 1347"),
         (["--learning_rate=-1"], "must be positive"),
         (["--optimizer=adam", "--momentum=0.5"], "sgd, rmsprop"),
