@@ -102,6 +102,23 @@ def test_reading_between_pixels_is_scipys(batch: int, height: int, width: int, c
     )
 
 
+def test_float64_is_read_in_float64() -> None:
+    with jax.enable_x64(True):
+        random = np.random.default_rng(0)
+        images, rows, columns = random.uniform(size=(1, 5, 4, 1)), *random.uniform(-1, 4, (2, 1, 6))
+        expected = scipy.ndimage.map_coordinates(
+            images[0, ..., 0], [rows[0], columns[0]], order=1, mode="grid-constant"
+        )
+        read = bilinear(jnp.asarray(images), jnp.asarray(rows), jnp.asarray(columns))
+        np.testing.assert_allclose(read[0, :, 0], expected, atol=1e-14)
+
+
+def test_what_is_read_outside_alone_is_black() -> None:
+    images, outside = jnp.ones((2, 3, 4, 2)), jnp.full((2, 5), 3.0)
+    for rows in (outside, -outside, outside * jnp.nan):
+        np.testing.assert_array_equal(bilinear(images, rows, outside * 0), np.zeros((2, 5, 2)))
+
+
 def test_whole_places_are_read_exactly() -> None:
     images = random_images(2, 5, 4, 3)
     rows, columns = (np.broadcast_to(grid, (2, 5, 4)) for grid in np.mgrid[:5, :4].astype(np.float32))
