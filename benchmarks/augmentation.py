@@ -68,22 +68,13 @@ def make_run(chain: augment.Augmentation) -> Callable[[], Any]:
     images = jnp.asarray(random.integers(0, 256, (BATCH, SIDE, SIDE, 1), np.uint8))
     labels = jnp.asarray(random.integers(0, CLASSES, BATCH, np.int32))
     layer, optimizer = lenet5(CLASSES), optax.sgd(0.05, momentum=0.9)
-    plain = make_step(layer, optimizer, softmax_cross_entropy)
-    change = augment.for_bytes(chain, CLASSES)
-
-    def step(train_state: Any, images: jax.Array, labels: jax.Array) -> Any:
-        key = jax.random.fold_in(train_state.key, train_state.step)
-        changed, targets = change(key, images, labels)
-        # The step counts right answers, so it wants class numbers.
-        targets = jnp.argmax(targets, axis=-1) if chain.mixes else targets
-        return plain(train_state, Batch(changed, targets))
-
+    step = make_step(layer, optimizer, softmax_cross_entropy, augment=augment.for_bytes(chain, CLASSES))
     compiled = jax.jit(step)
     train_state = init_train_state(layer, optimizer, 0, jax.ShapeDtypeStruct(images.shape, jnp.float32))
 
     def run() -> None:
         nonlocal train_state
-        train_state, _ = jax.block_until_ready(compiled(train_state, images, labels))
+        train_state, _ = jax.block_until_ready(compiled(train_state, Batch(images, labels)))
 
     return run
 

@@ -76,6 +76,7 @@ def main() -> None:
     start = time.perf_counter()
     training, validation, test = dataset.load_splits()
     network = make_network(len(training.class_names))
+    change = make_augment(len(training.class_names))
     batch_size = check_batch_size(len(training))
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
     optimizer = make_optimizer(EPOCHS.value * per_epoch)
@@ -90,7 +91,7 @@ def main() -> None:
         batch_size=batch_size,
         validation=validation,
         loss=LOSSES[LOSS.value],
-        augment=make_augment(len(training.class_names)),
+        augment=change,
         seed=SEED.value,
         drop_last=DROP_LAST.value,
         on_epoch=train.epoch_table(tqdm.write),

@@ -7,7 +7,7 @@ name or folder ──open_source──> Source ──load──> Split(images ui
 """
 
 from fnn.data.batches import Batches, epoch_order, make_batches
-from fnn.data.feed import READING, Reading, feed
+from fnn.data.feed import READING, Reading, feed, to_device
 from fnn.data.folds import Fold, few_of_each, fold, folds, holdout, with_wrong_labels
 from fnn.data.load import MEMORY, load, open_source, stream
 from fnn.data.normalization import Normalization, normalization_of
@@ -38,5 +38,6 @@ __all__ = [
     "normalization_of",
     "open_source",
     "stream",
+    "to_device",
     "with_wrong_labels",
 ]

@@ -1,8 +1,10 @@
 """Reading the batches of a run ahead of the step that needs them."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from fnn.data.batches import Batches
@@ -50,6 +52,30 @@ def feed(
     if isinstance(split, Split):
         return (_gather(split, batches.indices(step)) for step in steps)
     return iter(_pipeline(split, batches, steps, reading)) if steps else iter(())
+
+
+def to_device(batches: Iterable[Any], ahead: int = 2) -> Iterator[Any]:
+    """Puts batches on JAX's default device before they are asked for, so that copying one overlaps the step before it.
+
+    Args:
+      batches: trees of arrays.
+      ahead: how many are on their way at most.
+
+    Raises:
+      ValueError: if `ahead` is negative.
+    """
+    if ahead < 0:
+        raise ValueError(f"to_device expects a number of batches of at least 0, got {ahead}.")
+    return _ahead(batches, ahead)
+
+
+def _ahead(batches: Iterable[Any], ahead: int) -> Iterator[Any]:
+    waiting: deque[Any] = deque()
+    for batch in batches:
+        waiting.append(jax.device_put(batch))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _gather(split: Split | Streamed, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.data import READING, Normalization, Reading, Split, Streamed, feed, make_batches, normalization_of
+from fnn.data import READING, Normalization, Reading, Split, Streamed, feed, make_batches, normalization_of, to_device
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.checks import check_outputs, check_steps, check_validation
@@ -100,7 +100,7 @@ def fit(
         for epoch in range(epochs):
             start = time.perf_counter()
             steps = range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch)
-            arrays = feed(train, batches, steps, reading)
+            arrays = to_device(feed(train, batches, steps, reading))
             train_state, (train_loss, train_accuracy) = _run_epoch(step, train_state, arrays, bar)
             if not np.isfinite(train_loss):
                 raise FloatingPointError(
@@ -123,12 +123,12 @@ def fit(
 
 
 def _run_epoch(
-    step: Callable[..., Any], train_state: TrainState, batches: Iterator[tuple[np.ndarray, np.ndarray]], bar: Any
+    step: Callable[..., Any], train_state: TrainState, batches: Iterator[tuple[jax.Array, jax.Array]], bar: Any
 ) -> tuple[TrainState, tuple[float, float]]:
     """Takes a step for each batch; returns the means of loss and accuracy over all samples."""
     metrics, sizes = [], []
     for images, labels in batches:
-        train_state, measured = step(train_state, Batch(jnp.asarray(images), jnp.asarray(labels)))
+        train_state, measured = step(train_state, Batch(images, labels))
         metrics.append(measured)  # stays on the device: reading it here would wait for every step
         sizes.append(len(labels))
         bar.update()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import jax
@@ -79,6 +80,26 @@ def test_a_network_learns_the_same_bits_from_a_stream() -> None:
     for mine, theirs in zip(*(jax.tree.leaves(fitted.train_state.params) for fitted in learned), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert learned[0].history[-1].validation_loss == learned[1].history[-1].validation_loss
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 50])
+def test_batches_are_on_the_device_before_they_are_asked_for(ahead: int) -> None:
+    read: list[int] = []
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for number in range(10):
+            read.append(number)
+            yield np.full(3, number, np.uint8), np.array(number)
+
+    for number, (images, label) in enumerate(data.to_device(batches(), ahead)):
+        assert isinstance(images, jax.Array)
+        assert images.dtype == np.uint8
+        assert images.tolist() == [number] * 3
+        assert label == number
+        assert len(read) == min(10, number + ahead + 1)
+    assert len(read) == 10
+    with pytest.raises(ValueError, match="at least 0, got -1"):
+        data.to_device(batches(), -1)
 
 
 def test_an_error_while_reading_reaches_who_asked() -> None:

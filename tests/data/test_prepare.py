@@ -528,8 +528,7 @@ if mode == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 if mode == "slow":
     from fnn.data.prepare import mnist
-    import threading
-import time
+    import time
     patch.setattr(mnist, "encode_png", lambda image: print("begun", flush=True) or time.sleep(60))
 from fnn.data.prepare import __main__ as command
 try:

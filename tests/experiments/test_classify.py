@@ -80,7 +80,7 @@ def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path
         results.append(json.loads((tmp_path / name / "result.json").read_text()))
     for same in ("test_loss", "test_accuracy", "train_accuracy", "validation_accuracy"):
         assert results[0][same] == results[1][same]
-    assert results[0]["test_accuracy"] > 0.9  # brightness alone tells the classes apart
+    assert results[0]["test_accuracy"] > 0.6  # brightness tells the three classes apart
     assert results[0]["flags"]["augment"] == "crop=1,mixup=0.2"
     assert results[0]["flags"]["dataset"] == "./mine.npz"
 
