@@ -65,16 +65,19 @@ def main() -> None:
 
     chosen = np.random.default_rng(SEED.value).permutation(len(split))[: SAMPLES.value]
     images, labels = split.read(chosen), split.labels[chosen]
-    rows = [analysis.SheetRow("original", images / np.float32(255), [split.class_names[label] for label in labels])]
-    for name, chain in chains.items():
-        change = jax.jit(augment.for_bytes(chain, len(split.class_names)))
+    changes = {name: jax.jit(augment.for_bytes(chain, len(split.class_names))) for name, chain in chains.items()}
+    given = jax.random.key(SEED.value), jnp.asarray(images), jnp.asarray(labels)
+    for name, change in changes.items():
         try:
-            changed, targets = change(jax.random.key(SEED.value), jnp.asarray(images), jnp.asarray(labels))
+            jax.eval_shape(change, *given)
         except ValueError as error:
             raise FlagError(f"--augment={name}: {error}") from error
+    workdir = command.make_workdir(WORKDIR.value or f"runs/augmentation-{dataset.name_of_dataset()}-seed{SEED.value}")
+    rows = [analysis.SheetRow("original", images / np.float32(255), [split.class_names[label] for label in labels])]
+    for name, chain in chains.items():
+        changed, targets = changes[name](*given)
         words = describe(np.asarray(targets), split.class_names) if chain.mixes else None
         rows.append(analysis.SheetRow(name, np.asarray(changed), words))
-    workdir = command.make_workdir(WORKDIR.value or f"runs/augmentation-{dataset.name_of_dataset()}-seed{SEED.value}")
     title = f"{dataset.name_of_dataset()} under augmentation, seed {SEED.value}"
     analysis.draw_sheet(rows, workdir / "sheet.png", title)
     result = {
