@@ -91,5 +91,9 @@ def _pipeline(split: Streamed, batches: Batches, steps: range, reading: Reading)
     options = grain.ReadOptions(num_threads=reading.threads, prefetch_buffer_size=max(reading.ahead, reading.threads))
     dataset = one_by_one.to_iter_dataset(options)
     if reading.processes:
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain reads flags of its own, also where the program is no absl program
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=reading.processes))
     return dataset

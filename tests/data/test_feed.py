@@ -1,9 +1,13 @@
 """Batches that are read ahead: the same, in the same order, wherever they lie and wherever reading begins."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -122,6 +126,39 @@ def test_moments_of_a_stream_are_those_of_its_pixels() -> None:
     for mean, std in (data.normalization_of(split), data.normalization_of(split.in_memory())):
         np.testing.assert_allclose(mean, [pixels.mean()], rtol=1e-7)
         np.testing.assert_allclose(std, [pixels.std()], rtol=1e-7)
+
+
+IN_PROCESSES = """
+import pathlib, sys
+import numpy as np
+from PIL import Image
+from fnn import data
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1])
+    for number in range(60):
+        (folder / str(number % 3)).mkdir(exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / str(number % 3) / f"{number}.png")
+    split = data.stream(folder, "train")
+    batches = data.make_batches(60, 7, seed=0)
+    reading = data.Reading(threads=2, ahead=2, processes=2)
+    steps = iter(range(3, 12))
+    for images, labels in data.feed(split, batches, range(3, 12), reading):
+        chosen = batches.indices(next(steps))
+        assert np.array_equal(images, split.read(chosen)) and np.array_equal(labels, split.labels[chosen])
+    print("left:", list(steps))
+"""
+
+
+def test_processes_read_the_same(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(IN_PROCESSES)
+    (tmp_path / "images").mkdir()
+    command = [sys.executable, "script.py", "images"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "left: []\n"
 
 
 def test_batches_of_another_split_are_refused() -> None:
