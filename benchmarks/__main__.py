@@ -33,7 +33,6 @@ The ratios are worth more than the times: on a shared machine both change from r
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +71,7 @@ def main() -> None:
     except ValueError as error:
         raise FlagError(str(error)) from error
     check_peers()
-    out = make_out()
+    out = command.make_workdir(OUT.value, "out")
     choose_device()
     peers, missing = find_peers(["fnn", *(name for name in NAMES if name in PEERS.value and name != "fnn")])
     if "fnn" in missing:
@@ -150,20 +149,6 @@ def choose_device() -> None:
         raise FlagError(f"--device={DEVICE.value}: JAX finds none here. {error}") from error
     if backend != "cpu":
         jax.config.update("jax_default_matmul_precision", "highest")  # else it may round to bfloat16 or TF32
-
-
-def make_out() -> Path:
-    """Makes the directory of the results before any work is done."""
-    path = Path(OUT.value)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except FileExistsError:
-        raise FlagError(f"--out={path} is no directory") from None
-    except OSError as error:
-        raise FlagError(f"--out={path} cannot be written to: {error.strerror}") from error
-    return path
 
 
 if __name__ == "__main__":

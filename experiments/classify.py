@@ -108,9 +108,7 @@ def main() -> None:
         "test_accuracy": on_test.accuracy,
         "test_loss": on_test.loss,
         "seconds": round(time.perf_counter() - start, 2),
-        "flags": {
-            flag.name: flag.value for module in (__name__, dataset) for flag in flags.FLAGS.get_flags_for_module(module)
-        },
+        "flags": command.flags_of(__name__, dataset),
         "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
         "device": jax.devices()[0].device_kind,
     }

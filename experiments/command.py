@@ -55,8 +55,12 @@ def run(main: Callable[[], None]) -> None:
     app.run(checked, flags_parser=parse)
 
 
-def make_workdir(path: str) -> Path:
-    """Makes the working directory, before any work is done.
+def make_workdir(path: str, flag: str = "workdir") -> Path:
+    """Makes the directory of the results, before any work is done.
+
+    Args:
+      path: of the directory.
+      flag: by which it was chosen, for errors.
 
     Raises:
       FlagError: if it cannot be made or written to.
@@ -67,9 +71,9 @@ def make_workdir(path: str) -> Path:
         with tempfile.TemporaryFile(dir=workdir):
             pass
     except FileExistsError:
-        raise FlagError(f"--workdir={workdir} is no directory") from None
+        raise FlagError(f"--{flag}={workdir} is no directory") from None
     except OSError as error:
-        raise FlagError(f"--workdir={workdir} cannot be written to: {error.strerror}") from error
+        raise FlagError(f"--{flag}={workdir} cannot be written to: {error.strerror}") from error
     return workdir
 
 
