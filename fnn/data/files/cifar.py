@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
-from fnn.data.files.foreign import Listing, list_folder, reading, size_of
+from fnn.data.files.foreign import Listing, climbs_out, list_folder, reading, size_of
 from fnn.data.files.labelled import as_labels, make_source
 from fnn.data.source import DataError, Source
 
@@ -62,6 +62,9 @@ class Records:
     """Each `(records, label bytes + 3072)`, uint8; may be mapped."""
     labels: np.ndarray
     """`(examples,)`, int32."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -189,8 +192,7 @@ def _read_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _checked_name(member: tarfile.TarInfo, number: int, path: Path) -> str:
-    name = PureWindowsPath(member.name)  # knows both kinds of slashes, and drives
-    if name.anchor or ".." in name.parts:
+    if climbs_out(member.name):
         raise DataError(f"{path}: its member {member.name!r} would land outside its folder; do not trust this archive.")
     if not (member.isdir() or (member.isreg() and not member.issparse())):
         raise DataError(
@@ -201,7 +203,7 @@ def _checked_name(member: tarfile.TarInfo, number: int, path: Path) -> str:
             f"{path}: expected up to {_MEMBER_LIMIT} members of up to {ARCHIVE_LIMIT} bytes, "
             f"got more at {member.name!r}."
         )
-    return name.name
+    return PureWindowsPath(member.name).name
 
 
 class _Limited(io.RawIOBase):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from tarfile import TarError
 from zipfile import BadZipFile
 
@@ -86,6 +86,12 @@ def reading(where: object) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (reason or type(error).__name__).rstrip(".")
+
+
+def climbs_out(member: str) -> bool:
+    """Says whether an archive's member would land outside of the folder that it is unpacked in, on any system."""
+    path = PureWindowsPath(member)  # knows both kinds of slashes, and drives
+    return bool(path.anchor) or ".." in path.parts or ":" in member.partition("/")[0]
 
 
 def unpack(stream: io.BufferedIOBase, size: int, packed: int, where: object) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from fnn.data.files.foreign import climbs_out
 from fnn.data.source import DataError
 
 _BLOCK = 1 << 20
@@ -87,10 +88,9 @@ def _open_stream(archive: Path) -> IO[bytes]:
 
 
 def _checked_name(archive: Path, name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name.partition("/")[0]:
+    if climbs_out(name):
         raise DataError(f"{archive}: its member {name!r} leads out of the folder; the archive is not to be trusted.")
-    return str(path)
+    return str(PurePosixPath(name.replace("\\", "/")))
 
 
 def _check_member(archive: Path, name: str, size: int, most: int, found: set[str]) -> None:
