@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from absl import flags
 
 from experiments.command import FlagError
 from fnn import data
-from fnn.data.selection import Slice, overlap, parse, select
+from fnn.data.selection import Slice, overlap, parse
 
 DATASET = flags.DEFINE_string(
     "dataset",
@@ -64,10 +63,9 @@ def load_splits() -> Splits:
     """
     try:
         source = data.open_source(DATASET.value, data_dir=DATA_DIR.value, image_size=_image_size())
-        sizes = {name: len(examples.labels) for name, examples in source.splits.items()}
+        sizes = {name: len(examples) for name, examples in source.splits.items()}
         train, validation, test = _choose(sizes)
-        chosen = [_load(source, selection) for selection in (train, validation, test)]
-        return _change(*chosen)
+        return _change(_load(source, train), _load(source, validation) if validation else None, _load(source, test))
     except FlagError:
         raise
     except ValueError as error:
@@ -113,17 +111,12 @@ def _shared(some: list[Slice], others: list[Slice]) -> int:
     return sum(overlap(a, b) for a in some for b in others)
 
 
-def _load(source: data.Source, selection: str | None) -> AnySplit | None:
-    if selection is None:
-        return None
-    split = data.Streamed(select(source.splits, selection), source.class_names, source.description)
-    size = len(split) * int(np.prod(split.image_shape))
-    return split.in_memory() if size <= MEMORY_GIB.value * 2**30 else split
+def _load(source: data.Source, selection: str) -> AnySplit:
+    split = data.choose(source, selection)
+    return split.in_memory() if split.nbytes <= MEMORY_GIB.value * 2**30 else split
 
 
-def _change(train: AnySplit | None, validation: AnySplit | None, test: AnySplit | None) -> Splits:
-    assert train is not None
-    assert test is not None
+def _change(train: AnySplit, validation: AnySplit | None, test: AnySplit) -> Splits:
     if not (FOLD.value or PER_CLASS.value or LABEL_NOISE.value):
         return Splits(train, validation, test)
     if not isinstance(train, data.Split):

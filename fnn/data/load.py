@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from fnn.data.digits import open_digits
 from fnn.data.selection import select
 from fnn.data.source import DataError, Source
@@ -76,11 +74,11 @@ def load(
       ValueError: if there is no such split, or the selection is empty or holds an example twice.
     """
     streamed = stream(name_or_folder, split, data_dir=data_dir, image_size=image_size, seed=seed)
-    size = len(streamed) * int(np.prod(streamed.image_shape))
-    if size > memory:
+    if streamed.nbytes > memory:
         raise DataError(
-            f"{split} of {name_or_folder} has {size / 2**30:.1f} GiB of images, more than the {memory / 2**30:.1f} GiB "
-            "that may be in memory; allow more, take a slice, or stream it (fnn.data.stream)."
+            f"{split} of {name_or_folder} has {streamed.nbytes / 2**30:.1f} GiB of images, "
+            f"more than the {memory / 2**30:.1f} GiB that may be in memory; allow more, take a slice, or "
+            "stream it (fnn.data.stream)."
         )
     return streamed.in_memory()
 
@@ -109,4 +107,13 @@ def stream(
       ValueError: as `load`.
     """
     source = open_source(name_or_folder, data_dir=data_dir, image_size=image_size, seed=seed)
+    return choose(source, split)
+
+
+def choose(source: Source, split: str) -> Streamed:
+    """Takes examples of a source whose images are read as they are needed.
+
+    Raises:
+      ValueError: as `load`.
+    """
     return Streamed(select(source.splits, split), source.class_names, source.description)

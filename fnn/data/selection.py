@@ -88,6 +88,9 @@ class Selection:
     labels: np.ndarray
     """`(examples,)`, int32."""
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(height, width, channels)`."""
@@ -115,7 +118,7 @@ def select(splits: Mapping[str, Examples], selection: str) -> Selection:
     Raises:
       ValueError: as `parse`, or if the chosen splits hold images of different shapes.
     """
-    slices = parse(selection, {name: len(examples.labels) for name, examples in splits.items()})
+    slices = parse(selection, {name: len(examples) for name, examples in splits.items()})
     shapes = {splits[part.split].image_shape for part in slices}
     if len(shapes) > 1:
         raise ValueError(f"{selection!r} joins images of different shapes: {', '.join(map(str, sorted(shapes)))}.")

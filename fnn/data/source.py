@@ -10,6 +10,10 @@ import numpy as np
 class Examples(Protocol):
     """One named split, in memory, in a file or in a folder of files. Any example can be read at any time."""
 
+    def __len__(self) -> int:
+        """Returns how many there are: known without reading an image or a label."""
+        ...
+
     @property
     def labels(self) -> np.ndarray:
         """`(examples,)`, int32: known without reading an image."""
@@ -59,6 +63,9 @@ class InMemory:
     """`(examples, height, width, channels)`, uint8."""
     labels: np.ndarray
     """`(examples,)`, int32."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

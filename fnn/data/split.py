@@ -1,5 +1,6 @@
 """A split of a data set: in memory, or read as it is needed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -65,7 +66,7 @@ class Streamed:
     """Where the samples come from, in words."""
 
     def __post_init__(self) -> None:
-        check_labels(self.examples.labels, len(self.examples.labels), self.class_names)
+        check_labels(self.examples.labels, len(self.examples), self.class_names)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,6 +84,11 @@ class Streamed:
     def read(self, chosen: np.ndarray) -> np.ndarray:
         """Reads the chosen images: `(n, height, width, channels)`, uint8."""
         return self.examples.read(chosen)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes all images take."""
+        return len(self) * math.prod(self.image_shape)
 
     def in_memory(self) -> Split:
         """Reads all images."""

@@ -82,6 +82,9 @@ class TfdsExamples:
     """Whether images of other sizes are resized to `image_shape`; otherwise they are an error."""
     classes: int
 
+    def __len__(self) -> int:
+        return len(self.records)
+
     @property
     def labels(self) -> np.ndarray:
         """`(examples,)`, int32: read from the records, whose images are left as they are.

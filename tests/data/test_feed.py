@@ -28,6 +28,9 @@ class Slow:
     lock: threading.Lock = field(default_factory=threading.Lock)
     reading: list[int] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         _, height, width, channels = self.images.shape

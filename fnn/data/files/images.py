@@ -37,6 +37,9 @@ class ImageFiles:
     resize: bool
     """Whether the files may be of other sizes."""
 
+    def __len__(self) -> int:
+        return len(self.files)
+
     def read(self, chosen: np.ndarray) -> np.ndarray:
         """Decodes the chosen images."""
         images = np.empty((len(chosen), *self.image_shape), np.uint8)
