@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from fnn import losses, models
 from fnn.combinators import branch, frozen, graph, mixed_precision, parallel, remat, repeat, residual, serial
+from fnn.intermediates import Passage, intermediates
 from fnn.layer import ApplyFn, Identity, InitFn, Layer, elementwise, stateless
 from fnn.layers import (
     AvgPool,
@@ -71,7 +72,9 @@ __all__ = [
     "ApplyFn",
     "InitFn",
     "Layer",
+    "Passage",
     "elementwise",
+    "intermediates",
     "stateless",
     # Combinators: layers from layers.
     "branch",

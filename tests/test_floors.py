@@ -9,6 +9,7 @@ ROOT = Path(fnn.__file__).parent
 FLOORS = [
     {"keys", "ops", "expect"},
     {"layer"},
+    {"intermediates"},
     {"combinators", "layers", "losses"},
     {"models"},
     {"data"},

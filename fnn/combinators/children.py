@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from fnn import expect
+from fnn.intermediates import passing
 from fnn.keys import named_key
 from fnn.layer import Layer, Params, State
 
@@ -73,9 +74,11 @@ def apply_child(
     name: str, layer: Layer, params: Params, state: State, x: Any, *, train: bool, key: jax.Array | None
 ) -> tuple[Any, State]:
     """Applies the child `name` with its own entries of its parent's `params` and `state`."""
-    with expect.located(name, x):
+    with expect.located(name, x), passing(name) as note:
         own = None if key is None else named_key(key, name)
-        return layer.apply(params.get(name, {}), state.get(name, {}), x, train=train, key=own)
+        y, new_state = layer.apply(params.get(name, {}), state.get(name, {}), x, train=train, key=own)
+        note(x, y)
+        return y, new_state
 
 
 def check_trees(combinator: str, children: Mapping[str, Layer], params: Params, state: State) -> None:

@@ -9,6 +9,7 @@ from jax import lax
 
 from fnn import expect
 from fnn.combinators.children import check_is_layer
+from fnn.intermediates import passing, watched
 from fnn.layer import Layer, Params, State
 
 
@@ -56,11 +57,14 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
                     f"repeat expects parameters and state stacked {times} high, got an array of shape "
                     f"{jnp.shape(leaf)}. Pass what this network's own init made."
                 )
-        if unroll:
+        if unroll or watched():
             states = []
             for i in range(times):
                 block_params, block_state = jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
-                x, block_state = step(block_params, block_state, x, i, train, key)
+                with passing(str(i)) as note:
+                    y, block_state = step(block_params, block_state, x, i, train, key)
+                    note(x, y)
+                x = y
                 states.append(block_state)
             return x, jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 

@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fnn.combinators.children import check_is_layer
+from fnn.intermediates import watched
 from fnn.layer import Layer, Params, State
 
 
@@ -27,6 +28,8 @@ def remat(layer: Layer, policy: Callable[..., bool] | None = None) -> Layer:
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
     ) -> tuple[Any, State]:
+        if watched():
+            return layer.apply(params, state, x, train=train, key=key)
         return jax.checkpoint(partial(layer.apply, train=train), policy=policy)(params, state, x, key=key)
 
     return layer._replace(apply=apply)
