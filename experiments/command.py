@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
+
+from fnn import train
 
 
 class FlagError(ValueError):
@@ -41,8 +44,19 @@ def run(main: Callable[[], None]) -> None:
             main()
         except FlagError as error:
             _refuse(error)
+        except (train.checkpoint.MismatchError, train.checkpoint.InUseError) as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
         except FloatingPointError as error:
             sys.exit(f"stopped: {error}")
+        except train.checkpoint.CheckpointError as error:
+            print(f"stopped: {error}", file=sys.stderr)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)  # a thread that hangs in the disk's driver would keep Python from ending
+        except train.Interrupted as interruption:
+            print(interruption, file=sys.stderr)
+            sys.exit(128 + interruption.signum)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -51,6 +65,11 @@ def run(main: Callable[[], None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
 
+    def terminate(signum: int, frame: Any) -> NoReturn:
+        del frame
+        raise train.Interrupted(signum)
+
+    signal.signal(signal.SIGTERM, terminate)
     # absl handles --help itself, while it parses.
     app.run(checked, flags_parser=parse)
 

@@ -3,23 +3,42 @@
 step(TrainState, Batch) -> TrainState, Metrics
 """
 
+from fnn.train import checkpoint
+from fnn.train.course import Epoch
 from fnn.train.evaluate import Evaluation, confusion, make_evaluate
-from fnn.train.fit import Epoch, Fit, fit
+from fnn.train.fit import Fit, fit
+from fnn.train.interrupt import Interrupted
+from fnn.train.keeping import Checkpoints
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.report import epoch_table, write_result
-from fnn.train.step import AugmentFn, Batch, LossFn, Metrics, TrainState, init_train_state, make_step
+from fnn.train.step import (
+    AugmentFn,
+    Batch,
+    LossFn,
+    LossScale,
+    Metrics,
+    OnNonfinite,
+    TrainState,
+    init_train_state,
+    make_step,
+)
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "AugmentFn",
     "Batch",
+    "Checkpoints",
     "Epoch",
     "Evaluation",
     "Fit",
+    "Interrupted",
     "LossFn",
+    "LossScale",
     "Metrics",
+    "OnNonfinite",
     "TrainState",
+    "checkpoint",
     "confusion",
     "epoch_table",
     "fit",

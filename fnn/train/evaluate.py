@@ -24,7 +24,11 @@ class Evaluation(NamedTuple):
 
 
 def make_evaluate(
-    layer: Layer, loss: LossFn, prepare: Callable[[jax.Array], jax.Array], batch_size: int = 512
+    layer: Layer,
+    loss: LossFn,
+    prepare: Callable[[jax.Array], jax.Array],
+    batch_size: int = 512,
+    pause: Callable[[], None] = lambda: None,
 ) -> Callable[[Params, State, Split | Streamed], Evaluation]:
     """Makes a function `(params, state, split) -> Evaluation` that compiles once and sees every sample once.
 
@@ -33,6 +37,7 @@ def make_evaluate(
       loss: one number an example.
       prepare: what turns images into the layer's input.
       batch_size: how many samples are computed at a time.
+      pause: called before each of them; may raise.
     """
 
     @jax.jit
@@ -46,6 +51,7 @@ def make_evaluate(
         size = min(batch_size, len(split))
         losses, predictions = [], []
         for start in range(0, len(split), size):
+            pause()
             # The last batch is filled up with its first sample, so that it has the others' shape, and cut again.
             taken = np.arange(start, start + size)
             taken[taken >= len(split)] = start

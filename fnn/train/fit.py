@@ -1,7 +1,7 @@
-"""Training over epochs."""
+"""Training over epochs, from the start or from where a checkpoint stands."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import jax
@@ -9,25 +9,28 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.data import READING, Normalization, Reading, Split, Streamed, feed, make_batches, normalization_of, to_device
+from fnn.data import (
+    READING,
+    Batches,
+    Normalization,
+    Reading,
+    Split,
+    Streamed,
+    feed,
+    make_batches,
+    normalization_of,
+    to_device,
+)
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
+from fnn.train.checkpoint import Snapshot, fingerprint
 from fnn.train.checks import check_outputs, check_steps, check_validation
+from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation, make_evaluate
-from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, init_train_state, make_step
-
-
-class Epoch(NamedTuple):
-    """What one epoch came to. The training numbers are means over its steps' samples, measured as it learned."""
-
-    epoch: int
-    """Counted from 1."""
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
-    """From the epoch's start to its end, compilation and validation included."""
+from fnn.train.interrupt import deferred
+from fnn.train.keeping import Checkpoints, Keeper
+from fnn.train.loop import run_epochs
+from fnn.train.step import AugmentFn, LossFn, OnNonfinite, TrainState, init_train_state, make_step
 
 
 class Fit(NamedTuple):
@@ -54,12 +57,17 @@ def fit(
     seed: int = 0,
     drop_last: bool = False,
     reading: Reading = READING,
+    on_nonfinite: OnNonfinite = "halt",
+    scale_loss: bool = False,
+    checkpoints: Checkpoints | None = None,
+    on_resume: Callable[[int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = False,
 ) -> Fit:
     """Trains a layer on a split; in every epoch every sample is seen exactly once, in memory or streamed.
 
-    Equal arguments give equal bits on one machine and version of JAX.
+    Equal arguments give equal bits on one machine and version of JAX, also when the run was cut off and continued from
+    a checkpoint. With checkpoints, SIGINT and SIGTERM let the step at hand end and save it.
 
     Args:
       layer: maps normalized images `(batch, height, width, channels)` to one output a class.
@@ -74,70 +82,106 @@ def fit(
       seed: of the initial parameters, the order of the samples and all randomness of the steps.
       drop_last: whether an epoch's last batch is left out if it is smaller, other samples in each epoch.
       reading: how a split that is not in memory is read.
+      on_nonfinite: `"halt"` stops at the first step whose loss or gradient is not finite, before it changes anything;
+        `"skip"` goes on without its update; `"ignore"` does not look.
+      scale_loss: whether the loss is scaled, which a network in float16 needs.
+      checkpoints: where to save the run, and to go on from if there is one.
+      on_resume: called with the number of steps taken before, if the run goes on from a checkpoint.
       on_epoch: called with each epoch's record as soon as it is there.
       progress: whether to show a bar, which is quiet when the output is no terminal.
 
     Raises:
       ValueError: before the first step, if `epochs` or `batch_size` is out of range, the layer has not one
-        output for each class, the loss not one number an example, a batch size has no training step, or the
-        validation split is of another kind.
-      FloatingPointError: if an epoch's training loss, or in the end a parameter, is not finite.
+        output for each class, the loss not one number an example, a batch size has no training step, the
+        validation split is of another kind, or a checkpoint of another run (`checkpoint.MismatchError`).
+      FloatingPointError: at the first step that is not finite, unless such are skipped; if no step of an epoch is
+        finite; or if in the end a parameter is not.
+      CheckpointError: if a checkpoint cannot be written, or none of those that are there is whole.
+      InUseError: if another run keeps its checkpoints in the same directory.
+      Interrupted: with checkpoints, after a signal, when the run is saved.
     """
     if epochs < 1:
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
-    normalization = normalization_of(train)
-    first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
-    check_outputs(layer, loss, first, train)
     check_validation(train, validation)
-    # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
-    train_state = jax.tree.map(lambda leaf: leaf.copy(), init_train_state(layer, optimizer, seed, first))
-    step = jax.jit(make_step(layer, optimizer, loss, normalization, augment), donate_argnums=0)
-    check_steps(step, train_state, train, {len(chosen) for chosen in batches.epoch(0)})
-    evaluate = make_evaluate(layer, loss, normalization)
-    history = []
-    with _bar(epochs * batches.per_epoch, progress) as bar:
-        for epoch in range(epochs):
-            start = time.perf_counter()
-            steps = range(epoch * batches.per_epoch, (epoch + 1) * batches.per_epoch)
-            arrays = to_device(feed(train, batches, steps, reading))
-            train_state, (train_loss, train_accuracy) = _run_epoch(step, train_state, arrays, bar)
-            if not np.isfinite(train_loss):
-                raise FloatingPointError(
-                    f"the training loss of epoch {epoch + 1} is {train_loss}. A lower learning rate may help."
-                )
-            judged = None if validation is None else evaluate(train_state.params, train_state.state, validation)
-            val_loss, val_accuracy = (judged.loss, judged.accuracy) if judged else (None, None)
-            seconds = time.perf_counter() - start
-            history.append(Epoch(epoch + 1, train_loss, train_accuracy, val_loss, val_accuracy, seconds))
-            if on_epoch is not None:
-                on_epoch(history[-1])
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(train_state.params))):
+    with ExitStack() as stack:
+        pause, keeper, snapshot = _go_on, None, None
+        if checkpoints:
+            pause = stack.enter_context(deferred())
+            keeper = stack.enter_context(Keeper(checkpoints, _identity(train, validation, batches)))
+            snapshot = keeper.newest()
+        normalization = _normalization(snapshot) if snapshot else normalization_of(train)
+        first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
+        check_outputs(layer, loss, first, train)
+        # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
+        initial = init_train_state(layer, optimizer, seed, first, scale_loss=scale_loss)
+        initial = jax.tree.map(lambda leaf: leaf.copy(), initial)
+        course = Course(initial, normalization, batches, halts=on_nonfinite == "halt")
+        step = jax.jit(make_step(layer, optimizer, loss, normalization, augment, on_nonfinite), donate_argnums=0)
+        check_steps(step, initial, train, {len(chosen) for chosen in batches.epoch(0)})
+        if keeper and snapshot:
+            keeper.restore(snapshot, course)
+            if on_resume is not None:
+                on_resume(course.step)
+        evaluate = make_evaluate(layer, loss, normalization, pause=pause)
+        bar = stack.enter_context(_bar(epochs * batches.per_epoch, course.step, progress))
+
+        def judge(train_state: TrainState) -> Evaluation:
+            assert validation is not None
+            return evaluate(train_state.params, train_state.state, validation)
+
+        try:
+            run_epochs(
+                course,
+                epochs,
+                step=step,
+                batches=lambda steps: to_device(feed(train, batches, steps, reading)),
+                judge=judge if validation is not None else None,
+                keeper=keeper,
+                pause=pause,
+                on_step=bar.update,
+                on_epoch=on_epoch,
+            )
+        except NonfiniteError as bad:
+            course.go_back(bad.step)
+            raise _nonfinite(course, batches) from None
+    trained = course.train_state
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(trained.params))):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
-    return Fit(
-        train_state,
-        normalization,
-        history,
-        lambda split: evaluate(train_state.params, train_state.state, split),
+    return Fit(trained, normalization, course.history, lambda split: evaluate(trained.params, trained.state, split))
+
+
+def _nonfinite(course: Course, batches: Batches) -> FloatingPointError:
+    step = course.step
+    chosen = batches.indices(step).tolist()
+    return FloatingPointError(
+        f"step {step} (epoch {len(course.history) + 1}) has a loss or gradient that is not finite. Its batch is the "
+        f"training samples {chosen}. "
+        "Nothing of it was taken over. A lower learning rate may help."
     )
 
 
-def _run_epoch(
-    step: Callable[..., Any], train_state: TrainState, batches: Iterator[tuple[jax.Array, jax.Array]], bar: Any
-) -> tuple[TrainState, tuple[float, float]]:
-    """Takes a step for each batch; returns the means of loss and accuracy over all samples."""
-    metrics, sizes = [], []
-    for images, labels in batches:
-        train_state, measured = step(train_state, Batch(images, labels))
-        metrics.append(measured)  # stays on the device: reading it here would wait for every step
-        sizes.append(len(labels))
-        bar.update()
-    loss, accuracy = np.average(np.asarray(jax.device_get(metrics)), axis=0, weights=sizes)
-    return train_state, (float(loss), float(accuracy))
+def _identity(train: Split | Streamed, validation: Split | Streamed | None, batches: Batches) -> dict[str, Any]:
+    return {
+        "train": fingerprint(train),
+        "validation": fingerprint(validation) if validation is not None else None,
+        "batch_size": batches.size,
+        "seed": batches.seed,
+        "drop_last": batches.drop_last,
+    }
 
 
-def _bar(total: int, progress: bool) -> Any:
+def _normalization(snapshot: Snapshot) -> Normalization:
+    return Normalization(snapshot.arrays["normalization/mean"], snapshot.arrays["normalization/std"])
+
+
+def _go_on() -> None:
+    """Never pauses."""
+
+
+def _bar(total: int, done: int, progress: bool) -> Any:
     from tqdm import tqdm  # only who trains waits for it
 
     # disable=None: no bar where the output is no terminal.
-    return tqdm(total=total, unit="step", leave=False, dynamic_ncols=True, disable=None if progress else True)
+    disable = None if progress else True
+    return tqdm(total=total, initial=done, unit="step", leave=False, dynamic_ncols=True, disable=disable)

@@ -53,6 +53,7 @@ def make_optimizer(
     schedule: str = "constant",
     momentum: float | None = None,
     weight_decay: float = 0.0,
+    clip_norm: float | None = None,
 ) -> optax.GradientTransformation:
     """Makes an optimizer from the words of an experiment's flags.
 
@@ -65,6 +66,8 @@ def make_optimizer(
       weight_decay: λ. Only kernels decay. Optimizers that decouple decay from the gradient (adamw, lamb, lion) do
         (Loshchilov & Hutter 2017, arXiv 1711.05101); for the others λW is added to the gradient, as for a loss with
         `½ λ Σ W²`.
+      clip_norm: if given, a gradient whose norm over all parameters is longer is shortened to it (Pascanu et al. 2012,
+        arXiv 1211.5063, algorithm 1), before anything is added to it.
 
     Raises:
       ValueError: if a name is unknown, a number is out of range, or momentum is given to an optimizer without.
@@ -78,6 +81,8 @@ def make_optimizer(
             f"the learning rate must be positive and the weight decay not negative, both finite, got {learning_rate} "
             f"and {weight_decay}."
         )
+    if clip_norm is not None and not 0 < clip_norm < float("inf"):
+        raise ValueError(f"the norm to which gradients are clipped must be positive and finite, got {clip_norm}.")
     options = {}
     if momentum is not None:
         if not takes_momentum(name):
@@ -91,5 +96,5 @@ def make_optimizer(
         options |= {"weight_decay": weight_decay, "mask": kernels_of}
     optimizer = OPTIMIZERS[name](SCHEDULES[schedule](learning_rate, steps), **options)
     if weight_decay and not decoupled:
-        return optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
-    return optimizer
+        optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
+    return optimizer if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fnn.train.fit import Epoch
+from fnn.train.course import Epoch
 
 _COLUMNS = ("epoch", "train loss", "train acc", "val loss", "val acc", "seconds")
 
@@ -18,8 +18,12 @@ def epoch_table(say: Callable[[str], None] = print) -> Callable[[Epoch], None]:
       say: prints a line; `tqdm.write` keeps a progress bar below the table.
     """
 
+    head_is_due = True
+
     def row(record: Epoch) -> None:
-        if record.epoch == 1:
+        nonlocal head_is_due
+        if head_is_due:
+            head_is_due = False
             say("  ".join(f"{name:>10}" for name in _COLUMNS))
         cells = (
             f"{record.epoch}",

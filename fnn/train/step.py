@@ -1,7 +1,8 @@
 """One step of training, as a pure function: jit it, scan it, vmap it, shard it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,20 @@ LossFn = Callable[[Any, jax.Array], jax.Array]
 """`(outputs, labels) -> (batch,)`: one number an example, as in `fnn.losses`."""
 
 
+class LossScale(NamedTuple):
+    """By how much a loss is multiplied so that small gradients do not vanish in float16."""
+
+    value: jax.Array
+    """`()`, float32, a power of two."""
+    good_steps: jax.Array
+    """`()`, int32: how many steps in a row, up to `GROWTH_STEPS`, had a finite gradient."""
+
+
+FIRST_SCALE = 2.0**15
+GROWTH_STEPS = 2000
+"""The scale is doubled after so many good steps in a row, and halved by each step whose gradient overflows."""
+
+
 class TrainState(NamedTuple):
     """All that a step reads and writes. Two runs with equal train states and equal batches go on equally."""
 
@@ -27,6 +42,8 @@ class TrainState(NamedTuple):
     """`()`, int32: how many steps were taken."""
     key: jax.Array
     """From which, with `step`, each step's randomness comes; it never changes."""
+    loss_scale: LossScale | None = None
+    """For float16; None for no scaling."""
 
 
 class Batch(NamedTuple):
@@ -45,9 +62,13 @@ class Metrics(NamedTuple):
     """`()`: the mean over the samples."""
     accuracy: jax.Array
     """`()`: the share of samples whose highest output is the label's."""
+    finite: jax.Array
+    """`()`, bool: whether the loss was finite, and the gradient too where a step looks at it."""
 
 
-def init_train_state(layer: Layer, optimizer: optax.GradientTransformation, seed: int, x: Any) -> TrainState:
+def init_train_state(
+    layer: Layer, optimizer: optax.GradientTransformation, seed: int, x: Any, *, scale_loss: bool = False
+) -> TrainState:
     """Initializes a layer and its optimizer.
 
     Args:
@@ -55,10 +76,15 @@ def init_train_state(layer: Layer, optimizer: optax.GradientTransformation, seed
       optimizer: any optax optimizer.
       seed: from which the initial parameters and the randomness of every step derive.
       x: a prepared batch, or its `jax.ShapeDtypeStruct`: what `layer` will be applied to.
+      scale_loss: whether the loss is scaled, which a network in float16 needs.
     """
     key = jax.random.key(seed)
     params, state = jax.jit(lambda key: layer.init(key, x))(named_key(key, "init"))
-    return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"))
+    scale = LossScale(jnp.float32(FIRST_SCALE), jnp.int32(0)) if scale_loss else None
+    return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale)
+
+
+OnNonfinite = Literal["ignore", "skip", "halt"]
 
 
 def make_step(
@@ -67,7 +93,8 @@ def make_step(
     loss: LossFn,
     prepare: Callable[[jax.Array], jax.Array] = lambda images: images,
     augment: AugmentFn | None = None,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    on_nonfinite: OnNonfinite = "ignore",
+) -> Callable[..., tuple[TrainState, Metrics]]:
     """Makes the step `(train_state, batch) -> (train_state, metrics)` of a layer.
 
     Args:
@@ -78,6 +105,12 @@ def make_step(
       augment: what changes a batch before that, `(key, images, labels) -> (images, targets)`, such as
         `fnn.data.augment.for_bytes(...)`. Its targets may be class weights, `(batch, classes)`; the accuracy is then
         that of the heaviest class.
+      on_nonfinite: what a step does whose loss or gradient is not finite: `"ignore"` updates all the same; `"skip"`
+        only counts itself; `"halt"` changes nothing at all. The step then takes a third argument, `go`: without it
+        nothing changes either, so that `go = go & metrics.finite` stops a run on the device itself. With a scaled
+        loss a step that overflows is always skipped, and is no reason to halt while the scale can still be halved.
+
+    Reference: the scaling of the loss is that of Micikevicius et al. 2017, arXiv 1710.03740, section 3.2.
     """
 
     update = optax.with_extra_args_support(optimizer).update
@@ -89,11 +122,19 @@ def make_step(
     def change(batch: Batch, key: jax.Array) -> Batch:
         return batch if augment is None else Batch(*augment(named_key(key, "augment"), batch.images, batch.labels))
 
-    def step(train_state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        params, before, opt_state, count, base = train_state
+    def descend(before: TrainState, batch: Batch) -> tuple[TrainState, Params, Metrics]:
+        params, state, opt_state, count, base, scale = before
         key = jax.random.fold_in(base, count)
         batch = change(batch, key)
-        (value, (state, outputs)), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params, before, batch, key)
+        factor = 1.0 if scale is None else scale.value
+
+        def scaled_loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, State, Any]]:
+            value, (new_state, outputs) = mean_loss(params, state, batch, key)
+            return value * jnp.asarray(factor, value.dtype), (value, new_state, outputs)
+
+        gradient, (value, new_state, outputs) = jax.grad(scaled_loss, has_aux=True)(params)
+        if scale is not None:
+            gradient = jax.tree.map(lambda leaf: leaf / scale.value.astype(leaf.dtype), gradient)
         # Plain optimizers ignore the named arguments; those that search along a line want them.
         updates, opt_state = update(
             gradient,
@@ -101,11 +142,42 @@ def make_step(
             params,
             value=value,
             grad=gradient,
-            value_fn=lambda params: mean_loss(params, before, batch, key)[0],
+            value_fn=lambda params: mean_loss(params, state, batch, key)[0],
         )
         params = cast(Params, optax.apply_updates(params, updates))
         labels = batch.labels if batch.labels.ndim == 1 else jnp.argmax(batch.labels, axis=-1)
         right = (jnp.argmax(outputs, axis=-1) == labels).astype(jnp.float32)
-        return TrainState(params, state, opt_state, count + 1, base), Metrics(value, jnp.mean(right))
+        after = TrainState(params, new_state, opt_state, count + 1, base, scale)
+        return after, gradient, Metrics(value, jnp.mean(right), jnp.isfinite(value))
+
+    def step(before: TrainState, batch: Batch, go: jax.Array | bool = True) -> tuple[TrainState, Metrics]:
+        after, gradient, metrics = descend(before, batch)
+        if on_nonfinite == "ignore" and before.loss_scale is None:
+            return after, metrics
+        good = metrics.finite & _all_finite(gradient)
+        after = _choose(good, after, before._replace(step=after.step))
+        if before.loss_scale is None:
+            metrics = metrics._replace(finite=good)
+        else:
+            # An overflow that a smaller scale may mend is no fault.
+            metrics = metrics._replace(finite=metrics.finite & (good | (before.loss_scale.value > 1)))
+            after = after._replace(loss_scale=_adjust(before.loss_scale, good))
+        return (_choose(metrics.finite & go, after, before) if on_nonfinite == "halt" else after), metrics
 
     return step
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+
+
+def _choose(condition: jax.Array, one: TrainState, other: TrainState) -> TrainState:
+    """Returns one train state or the other, both of one key."""
+    merged = jax.tree.map(partial(jnp.where, condition), one._replace(key=None), other._replace(key=None))
+    return merged._replace(key=one.key)
+
+
+def _adjust(scale: LossScale, good: jax.Array) -> LossScale:
+    steps = jnp.where(good, scale.good_steps + 1, 0)
+    grown = jnp.where(steps == GROWTH_STEPS, scale.value * 2, scale.value)
+    return LossScale(jnp.where(good, grown, jnp.maximum(scale.value / 2, 1.0)), steps % GROWTH_STEPS)

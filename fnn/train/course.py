@@ -1,0 +1,133 @@
+"""How far a run has come: what it has learned, what it has told, and where it is in its epoch."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from fnn.data import Batches, Normalization
+from fnn.train.step import Metrics, TrainState
+
+LAG = 8
+"""A step's metrics are read when so many later ones were begun: reading them at once would wait for every step."""
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to. The training numbers are means over its steps' samples, measured as it learned."""
+
+    epoch: int
+    """Counted from 1."""
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+    """From the epoch's start, or where it was taken up again, to its end, compilation and validation included."""
+    skipped: int = 0
+    """How many of its steps were skipped because their loss or gradient was not finite."""
+
+
+class NonfiniteError(Exception):
+    """A step whose loss or gradient is not finite was read; `step` is its number."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"step {step} is not finite")
+        self.step = step
+
+
+class Course:
+    """The moving part of a run, which a checkpoint holds: `tree()` its arrays, `told()` the rest.
+
+    Args:
+      train_state: where the run begins.
+      normalization: of the training images.
+      batches: which samples each step sees.
+      halts: whether a step that is not finite ends the run.
+    """
+
+    def __init__(self, train_state: TrainState, normalization: Normalization, batches: Batches, *, halts: bool) -> None:
+        self.train_state = train_state
+        self.normalization = normalization
+        self.halts = halts
+        self.step = 0
+        """How many steps were taken."""
+        self.history: list[Epoch] = []
+        self._batches = batches
+        # Loss, accuracy and finiteness of the steps of the epoch at hand, as far as they were read.
+        self._measured = np.zeros((batches.per_epoch, 3), np.float32)
+        self._unread: deque[Metrics] = deque()
+
+    def add(self, train_state: TrainState, metrics: Metrics) -> None:
+        """Takes over what a step gave.
+
+        Raises:
+          NonfiniteError: if a step a little earlier was not finite, and that ends the run.
+        """
+        self.train_state, self.step = train_state, self.step + 1
+        self._unread.append(metrics)
+        self._read(LAG)
+
+    def tree(self) -> dict[str, Any]:
+        """Returns all arrays, once every step is done."""
+        self._read()
+        return {
+            "train_state": self.train_state,
+            "normalization": self.normalization,
+            "measured": self._measured,
+        }
+
+    def told(self) -> dict[str, Any]:
+        """Returns the rest, in plain JSON."""
+        return {"history": [epoch._asdict() for epoch in self.history]}
+
+    def resume(self, tree: Mapping[str, Any], step: int, told: Mapping[str, Any]) -> None:
+        """Goes to where another run was: what its `tree`, `step` and `told` were."""
+        self.train_state, self.step = tree["train_state"], step
+        self.normalization = tree["normalization"]
+        self._measured = np.array(tree["measured"])
+        self.history = [Epoch(**epoch) for epoch in told["history"]]
+
+    def go_back(self, step: int) -> None:
+        """Forgets the steps from `step` on, none of which has changed the train state."""
+        self.step = step
+        self._measured[self._place(step) :] = 0
+        self._unread.clear()
+
+    def rest_of_epoch(self) -> range:
+        """Returns the steps that the epoch at hand still has."""
+        return range(self.step, (len(self.history) + 1) * self._batches.per_epoch)
+
+    def means(self) -> tuple[float, float, int]:
+        """Returns the epoch's mean loss and accuracy over the samples of its finite steps, and how many were not.
+
+        Raises:
+          NonfiniteError: if one was not finite, and that ends the run.
+          FloatingPointError: if none was.
+        """
+        self._read()
+        sizes = np.array([len(chosen) for chosen in self._batches.epoch(len(self.history))])
+        finite = self._measured[:, 2] > 0
+        if not finite.any():
+            raise FloatingPointError(f"no step of epoch {len(self.history) + 1} had a finite loss and gradient.")
+        loss, accuracy = np.average(self._measured[finite, :2], axis=0, weights=sizes[finite])
+        return float(loss), float(accuracy), int((~finite).sum())
+
+    def close(self, epoch: Epoch) -> bool:
+        """Ends an epoch; says whether it has the best validation accuracy so far."""
+        earlier = [other.validation_accuracy for other in self.history if other.validation_accuracy is not None]
+        self.history.append(epoch)
+        self._measured[:] = 0
+        return epoch.validation_accuracy is not None and all(epoch.validation_accuracy > one for one in earlier)
+
+    def _place(self, step: int) -> int:
+        return step - len(self.history) * self._batches.per_epoch
+
+    def _read(self, lag: int = 0) -> None:
+        while len(self._unread) > lag:
+            step = self.step - len(self._unread)
+            row = jax.device_get(self._unread.popleft())
+            if self.halts and not row.finite:
+                raise NonfiniteError(step)
+            self._measured[self._place(step)] = row
