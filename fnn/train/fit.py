@@ -142,8 +142,7 @@ def fit(
                 on_step=bar.update,
                 on_epoch=on_epoch,
             )
-        except NonfiniteError as bad:
-            course.go_back(bad.step)
+        except NonfiniteError:
             raise _nonfinite(course, batches) from None
     trained = course.train_state
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(trained.params))):

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from fnn.train.course import Course, Epoch
+from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Keeper
@@ -64,10 +64,16 @@ def run_epochs(
             if on_epoch is not None:
                 on_epoch(course.history[-1])
     except Interrupted as interruption:
-        if keeper:
-            keeper.save(course)
-            keeper.finish()
+        _save(keeper, course)
         raise Interrupted(interruption.signum, f"{interruption}; saved after {course.step} steps") from None
+    except NonfiniteError as bad:
+        course.go_back(bad.step)
+        _save(keeper, course)
+        raise
+    _save(keeper, course)
+
+
+def _save(keeper: Keeper | None, course: Course) -> None:
     if keeper:
         keeper.save(course)
         keeper.finish()
