@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults import calls, damage, kills, loaders, sabotage
+from tests.faults.forked import in_child
 
 
 class Outcome(NamedTuple):
@@ -97,6 +98,15 @@ FAULTS: dict[str, Callable[[Path, argparse.Namespace], Outcome]] = {
 }
 
 
+def _in_child(try_faults: Callable[[Path, argparse.Namespace], Outcome], chosen: argparse.Namespace) -> Outcome:
+    """Tries one kind of fault in a process of its own, which leaves this one without threads."""
+    with tempfile.TemporaryDirectory() as directory:
+        places = [Path(directory) / name for name in ("process", "faults")]
+        places[1].mkdir()
+        ended = in_child(lambda: try_faults(places[1], chosen), places[0], seconds=24 * 3600)
+    return Outcome(*ended.answer) if ended.answer else Outcome(0, 0, "broke off", [ended.said[-1000:]])
+
+
 def main() -> int:
     """Runs what was chosen, prints a line each, and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,8 +122,7 @@ def main() -> int:
     whole = True
     for name in FAULTS:
         if name in chosen.only.split(","):
-            with tempfile.TemporaryDirectory() as directory:
-                outcome = FAULTS[name](Path(directory), chosen)
+            outcome = _in_child(FAULTS[name], chosen)
             print(f"{name:>14}  {outcome.survived} of {outcome.tried} {outcome.what}", flush=True)
             for fault in outcome.faults[:10]:
                 print(f"{'':>16}{fault}", flush=True)

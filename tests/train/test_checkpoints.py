@@ -164,9 +164,8 @@ def fit(directory: Path, **options: Any) -> train.Fit:
     split = data.load("digits", "train[:60]")
     layer = fnn.serial(flat=fnn.Flatten, hidden=fnn.Dense(4), norm=fnn.BatchNorm(), head=fnn.Dense(10))
     arguments: dict[str, Any] = {"epochs": 2, "batch_size": 16, "validation": split.take(range(20))}
-    return train.fit(
-        layer, split, optax.sgd(0.1), **arguments | {"checkpoints": train.Checkpoints(directory)} | options
-    )
+    arguments |= {"checkpoints": train.Checkpoints(directory)} | options
+    return train.fit(layer, split, optax.sgd(0.1), **arguments)
 
 
 def test_a_finished_run_is_found_finished(tmp_path: Path) -> None:
