@@ -9,6 +9,7 @@ from fnn.train.evaluate import Evaluation, confusion, make_evaluate
 from fnn.train.fit import Fit, fit
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
+from fnn.train.many import Many, Model, Trained, fit_many
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.report import epoch_table, write_result
 from fnn.train.step import (
@@ -35,13 +36,17 @@ __all__ = [
     "Interrupted",
     "LossFn",
     "LossScale",
+    "Many",
     "Metrics",
+    "Model",
     "OnNonfinite",
     "TrainState",
+    "Trained",
     "checkpoint",
     "confusion",
     "epoch_table",
     "fit",
+    "fit_many",
     "init_train_state",
     "make_evaluate",
     "make_optimizer",

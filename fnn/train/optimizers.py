@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import optax
 
@@ -21,7 +22,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 }
 """Optimizers by name, each optax's own function of a learning rate."""
 
-SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
+SCHEDULES: dict[str, Callable[[Any, int], optax.Schedule]] = {
     "constant": lambda peak, _: optax.constant_schedule(peak),
     "cosine": lambda peak, steps: optax.cosine_decay_schedule(peak, steps),
     "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(
@@ -47,7 +48,7 @@ def takes_momentum(name: str) -> bool:
 
 def make_optimizer(
     name: str,
-    learning_rate: float,
+    learning_rate: Any,
     steps: int,
     *,
     schedule: str = "constant",
@@ -59,7 +60,7 @@ def make_optimizer(
 
     Args:
       name: a key of `OPTIMIZERS`.
-      learning_rate: the schedule's peak.
+      learning_rate: the schedule's peak, a number or a traced one.
       steps: how many steps the run takes.
       schedule: a key of `SCHEDULES`.
       momentum: the share of the last update that is kept, where the optimizer has such a thing.
@@ -76,7 +77,9 @@ def make_optimizer(
         raise ValueError(f"no optimizer is called {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
     if schedule not in SCHEDULES:
         raise ValueError(f"no schedule is called {schedule!r}; choose one of {', '.join(SCHEDULES)}.")
-    if not 0 < learning_rate < float("inf") or not 0 <= weight_decay < float("inf"):
+    # A traced learning rate, as of many models at once, was a number before.
+    known = isinstance(learning_rate, int | float)
+    if (known and not 0 < learning_rate < float("inf")) or not 0 <= weight_decay < float("inf"):
         raise ValueError(
             f"the learning rate must be positive and the weight decay not negative, both finite, got {learning_rate} "
             f"and {weight_decay}."
@@ -94,7 +97,14 @@ def make_optimizer(
     decoupled = "mask" in inspect.signature(OPTIMIZERS[name]).parameters
     if decoupled:
         options |= {"weight_decay": weight_decay, "mask": kernels_of}
-    optimizer = OPTIMIZERS[name](SCHEDULES[schedule](learning_rate, steps), **options)
+    make_schedule = SCHEDULES[schedule]
+    rate = make_schedule(learning_rate, steps) if known else _scaled(learning_rate, make_schedule(1.0, steps))
+    optimizer = OPTIMIZERS[name](rate, **options)
     if weight_decay and not decoupled:
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
     return optimizer if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _scaled(peak: Any, schedule: optax.Schedule) -> optax.Schedule:
+    """Multiplies a schedule that peaks at 1: optax asks a peak whether it is zero, which a traced one cannot say."""
+    return lambda count: peak * schedule(count)

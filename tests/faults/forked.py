@@ -81,6 +81,6 @@ class Child:
             os._exit(status)
 
 
-def in_child(function: Callable[[], Any], directory: Path, seconds: float = 60) -> Ended:
+def in_child(function: Callable[[], Any], directory: Path, seconds: float = 600) -> Ended:
     """Runs a function in a child to its end."""
     return Child(function, directory).wait(seconds)

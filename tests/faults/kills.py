@@ -65,7 +65,7 @@ def kill_runs(
             child = Child(sabotaged(place), place)
             time.sleep(random_instants.uniform(0, length))
             os.kill(child.pid, how)
-            status = child.wait(60).status
+            status = child.wait(600).status
             if how == signal.SIGTERM and status not in (0, TERMINATION, -how):
                 faults.append(f"{place.name}: ended with {status} after SIGTERM")
             in_a_save += any((place / "checkpoints").glob(".writing-*"))

@@ -36,6 +36,10 @@ class Writer:
         self._thread = threading.Thread(target=run, name="fnn checkpoint", daemon=True)
         self._thread.start()
 
+    def busy(self) -> bool:
+        """Says whether a job is being done."""
+        return self._thread is not None and self._thread.is_alive()
+
     def check(self) -> None:
         """Raises the error of a job that failed; does not wait."""
         if self._error is not None:

@@ -1,0 +1,163 @@
+"""Many models at once are each what `fit` makes of it alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fnn
+from fnn import data, train
+from fnn.data import augment
+from fnn.train import Model, fit_many
+
+pytestmark = pytest.mark.usefixtures("optax_promotes")
+
+
+def network() -> fnn.Layer:
+    hidden = fnn.serial(fnn.Dense(8), fnn.BatchNorm(), fnn.Relu, fnn.Dropout(0.2))
+    return fnn.serial(flat=fnn.Flatten, hidden=hidden, head=fnn.Dense(10))
+
+
+def in_float64(layer: fnn.Layer) -> fnn.Layer:
+    """The layer with parameters, state and activations in float64."""
+
+    def wide(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), tree)
+
+    def init(key: jax.Array, x: Any, /) -> Any:
+        return wide(layer.init(key, x))
+
+    def apply(params: Any, state: Any, x: Any, /, *, train: bool, key: Any = None) -> Any:
+        return layer.apply(params, state, jnp.asarray(x, jnp.float64), train=train, key=key)
+
+    return fnn.Layer(init, apply, layer.name)
+
+
+def sgd(hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+    return train.make_optimizer("sgd", hyper["learning_rate"], 30, schedule="cosine", momentum=0.9, weight_decay=0.01)
+
+
+def models(folds: bool = True) -> list[Model]:
+    """Three models of other rates and seeds, on folds of unequal sizes or all on everything."""
+    made = []
+    for number, part in enumerate(np.array_split(np.arange(100), 3)):
+        own = (np.setdiff1d(np.arange(100), part), part) if folds else (None, None)
+        made.append(Model(f"model {number}", number, {"learning_rate": 0.1 / (number + 1)}, *own))
+    return made
+
+
+@pytest.fixture(scope="module")
+def split() -> data.Split:
+    return data.load("digits", "train[:100]")
+
+
+@pytest.mark.parametrize("way", ["together", "in turns"])
+def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, way: Any) -> None:
+    crop = augment.for_bytes(augment.from_flag("crop=1"), 10)
+
+    def change(key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        images, labels = crop(key, images, labels)
+        return images.astype(jnp.float64), labels  # so that the normalization too is in float64
+
+    with jax.enable_x64(True):
+        layer = in_float64(network())
+        many = fit_many(layer, split, sgd, models(), epochs=3, batch_size=16, augment=change, way=way, at_once=4)
+        assert [one.model.name for one in many.trained] == [model.name for model in models()]
+        for one in many.trained:
+            assert one.model.samples is not None
+            assert one.model.validation is not None
+            alone = train.fit(
+                layer,
+                split.take(one.model.samples),
+                sgd({"learning_rate": jnp.float32(one.model.hyper["learning_rate"])}),
+                epochs=3,
+                batch_size=16,
+                augment=change,
+                seed=one.model.seed,
+                validation=split.take(one.model.validation),
+            )
+            leaves = zip(
+                jax.tree.leaves((one.train_state.params, one.train_state.state)),
+                jax.tree.leaves((alone.train_state.params, alone.train_state.state)),
+                strict=True,
+            )
+            for mine, theirs in leaves:
+                np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+            history = [
+                [e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy] for e in alone.history
+            ]
+            np.testing.assert_allclose(one.history, np.asarray(history, float), rtol=1e-6)
+
+
+def test_together_and_in_turns_begin_alike_in_float32(split: data.Split) -> None:
+    few = models(folds=False)
+    one, other = (
+        fit_many(network(), split, sgd, few, epochs=1, batch_size=50, way=way) for way in ("together", "in turns")
+    )
+    for a, b in zip(one.trained, other.trained, strict=True):
+        for mine, theirs in zip(
+            jax.tree.leaves(a.train_state.params), jax.tree.leaves(b.train_state.params), strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+    assert np.isnan(one.trained[0].history[:, 2:]).all()
+
+
+def test_the_measurement_leaves_nothing_in_the_models_and_says_what_it_found(split: data.Split) -> None:
+    few = models(folds=False)
+    measured = fit_many(network(), split, sgd, few, epochs=1, batch_size=50)
+    assert measured.way in ("together", "in turns")
+    assert "ms together and" in measured.why
+    told = fit_many(network(), split, sgd, few, epochs=1, batch_size=50, way=measured.way)
+    for a, b in zip(measured.trained, told.trained, strict=True):
+        assert train.checkpoint.digest_of_tree(a.train_state) == train.checkpoint.digest_of_tree(b.train_state)
+
+
+def test_another_value_compiles_nothing_again(split: data.Split) -> None:
+    calls: list[int] = []
+
+    def counting(hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+        calls.append(1)
+        return optax.sgd(hyper["learning_rate"])
+
+    counts = []
+    for number in (1, 3):
+        calls.clear()
+        several = [Model(f"{i}", i, {"learning_rate": 0.01 * (i + 1)}) for i in range(number)]
+        fit_many(network(), split, counting, several, epochs=1, batch_size=50, way="in turns")
+        counts.append(len(calls))
+    assert counts[0] == counts[1]
+
+
+def test_an_ensemble_is_the_mean_of_its_models_probabilities(split: data.Split) -> None:
+    many = fit_many(network(), split, sgd, models(folds=False), epochs=2, batch_size=50, way="in turns")
+    outputs = many.outputs(split)
+    assert outputs.shape == (3, 100, 10)
+    one = many.trained[1]
+    expected, _ = network().apply(
+        one.train_state.params, one.train_state.state, one.normalization(split.images), train=False
+    )
+    np.testing.assert_allclose(outputs[1], expected, rtol=1e-5, atol=1e-5)
+    shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(many.ensemble(split), probabilities.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(many.ensemble(split, [1]), probabilities[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(many.accuracies(split)[0], (outputs[0].argmax(-1) == split.labels).mean())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": []}, "at least one model"),
+        ({"models": [Model("a", hyper={"learning_rate": 1.0}), Model("b")]}, "same hyperparameters"),
+        ({"at_once": 0}, "at least one model at once"),
+        ({"batch_size": 101}, "from 1 to 100"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(split: data.Split, change: Any, message: str) -> None:
+    arguments = {"models": models(folds=False), "epochs": 1, "batch_size": 10} | change
+    with pytest.raises(ValueError, match=message):
+        fit_many(network(), split, sgd, **arguments)
