@@ -5,6 +5,7 @@ Question: how well does a network recognize images, and what does it confuse?
   python -m experiments.classify                                        # LeNet-5 on handwritten digits
   python -m experiments.classify --model=mlp --optimizer=adam --learning_rate=0.001 --epochs=20
   python -m experiments.classify --model=linear_classifier --loss=multiclass_hinge   # a multiclass SVM
+  python -m experiments.classify --model=resnet18 --small --dataset=cifar10 --augment=flip=0.5,crop=4
 
 Prints a table by epoch and, as its last line, the test accuracy. Writes into the working directory:
 
@@ -68,6 +69,7 @@ DROPOUT = flags.DEFINE_float(
 FILTERS = flags.DEFINE_integer(
     "filters", None, "Features of each convolution, where the model leaves them open.", lower_bound=1
 )
+SMALL = flags.DEFINE_boolean("small", False, "The form for small images such as CIFAR's, where the model has one.")
 PRECISION = flags.DEFINE_enum(
     "precision", "float32", list(PRECISIONS), "In what the network computes; the loss is scaled for float16."
 )
@@ -91,7 +93,7 @@ def main() -> None:
     """Trains, evaluates, writes and says what came out."""
     start = time.perf_counter()
     training, validation, test = dataset.load_splits()
-    network = make_network(len(training.class_names))
+    network = make_network(training)
     change = make_augment(len(training.class_names))
     batch_size = check_batch_size(len(training))
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
@@ -145,21 +147,26 @@ def main() -> None:
     print(f"test_accuracy: {on_test.accuracy:.4f}")
 
 
-def make_network(classes: int) -> fnn.Layer:
-    """Makes the network that the flags describe."""
+def make_network(training: dataset.AnySplit) -> fnn.Layer:
+    """Makes the network that the flags describe, for such images and as many classes."""
     build = MODELS[MODEL.value]
-    options = {"dropout": DROPOUT.value, "filters": FILTERS.value}
+    options = {"dropout": DROPOUT.value, "filters": FILTERS.value, "small": SMALL.value or None}
     if DROPOUT.value is None and takes(build, "dropout"):
         options["dropout"] = 0.5
-    options = {option: value for option, value in options.items() if value}
+    options = {option: value for option, value in options.items() if value is not None}
     for option in options:
         if not takes(build, option):
             able = ", ".join(name for name in TRAINABLE if takes(MODELS[name], option))
             raise FlagError(f"--{option}: {MODEL.value} has no such option; {able} can take it")
     try:
-        network = build(classes, **options)
+        network = build(len(training.class_names), **options)
     except ValueError as error:
         raise FlagError(str(error)) from error
+    size = "×".join(map(str, training.image_shape[:2]))
+    try:
+        jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *training.image_shape), jnp.float32))
+    except ValueError as error:
+        raise FlagError(f"--model={MODEL.value} cannot take images of {size}; see --image_size: {error}") from error
     return network if PRECISION.value == "float32" else fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
 
 

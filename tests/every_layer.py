@@ -1,6 +1,7 @@
 """One list of every layer of fnn, each with an input that it takes: what the laws of `test_laws.py` run over.
 
-Keys are (public name, variant), so that a public name without an entry can be found.
+Keys are (public name, variant), so that a public name without an entry can be found. A model's public name is its
+function's, whatever the depths under which `MODELS` has it.
 """
 
 from typing import Any, NamedTuple
@@ -22,10 +23,15 @@ class Entry(NamedTuple):
     """Whether training draws random numbers, and so needs a key."""
     tolerance: float = 1e-6
     """How far two orders of the same computation may lie apart, relative to the largest number."""
+    thorough: bool = False
+    """Whether the laws take so long on it that only `--thorough` runs them."""
 
 
 BFLOAT16 = 2e-2
 """A few roundings to 8 bits: a compiled program may keep between two operations what an eager one rounds."""
+
+DEEP = 1e-4
+"""What roundings grow to through many layers that divide by a small batch's deviation."""
 
 VECTOR, IMAGE = (4, 6), (2, 5, 6, 4)
 
@@ -60,6 +66,11 @@ def siamese() -> fnn.Layer:
 def diamond() -> fnn.Layer:
     wires = {"h": ("stem", "x"), "l": ("left", "h"), "r": ("norm", "h"), "y": (jnp.add, "l", "r")}
     return fnn.graph(wires, stem=fnn.Dense(5), left=fnn.Dense(5), norm=fnn.LayerNorm())
+
+
+def complete(nodes: int, name: str) -> tuple[tuple[int, int], ...]:
+    """The graph in which every node is wired to every later one."""
+    return tuple((i, j) for i in range(nodes) for j in range(i + 1, nodes))
 
 
 _LAYERS: dict[tuple[str, str], Entry] = {
@@ -177,6 +188,20 @@ _MODELS: dict[tuple[str, str], Entry] = {
     ("mlp", "no hidden layer"): Entry(models.mlp(3, widths=()), VECTOR),
     ("lenet5", "default"): Entry(models.lenet5(3), (2, 4, 4, 1)),
     ("convnet", "dropout"): Entry(models.convnet(3, filters=4, dropout=0.2), (2, 8, 9, 1), random=True),
+    ("alexnet", ""): Entry(models.alexnet(3, hidden=4), (2, 63, 63, 1), random=True, thorough=True),
+    ("vgg", "11, BatchNorm"): Entry(
+        models.vgg(11, 3, batch_norm=True, small=True, width=2), (3, 32, 32, 1), True, DEEP, thorough=True
+    ),
+    ("resnet", "18"): Entry(models.resnet(18, 3, small=True, width=2), (3, 16, 16, 1), False, DEEP, thorough=True),
+    ("resnet_cifar", "8"): Entry(models.resnet_cifar(8, 3, width=2), (2, 8, 8, 1), False, DEEP, thorough=True),
+    ("googlenet", ""): Entry(models.googlenet(3), (2, 64, 64, 1), True, DEEP, thorough=True),
+    ("randomly_wired", "4 nodes"): Entry(
+        models.randomly_wired(3, graph=complete, nodes=4, width=2, dropout=0),
+        (3, 32, 32, 1),
+        False,
+        DEEP,
+        thorough=True,
+    ),
 }
 
 EVERY_LAYER = _LAYERS | _COMBINATORS | _MODELS

@@ -16,6 +16,9 @@ from every_layer import EVERY_LAYER, Entry, example, identify
 import fnn
 from fnn import combinators, layers, models
 
+MODELS = {getattr(make, "func", make).__name__ for make in models.MODELS.values()}
+"""The functions behind the names: one function makes a family of depths."""
+
 DRAWN = {"kernel", "centers"}
 """The parameters that start at random whatever the options; the others start at a constant unless told otherwise."""
 
@@ -75,7 +78,13 @@ class Case:
         return jax.eval_shape(lambda p, s, x, key: apply(p, s, x, key=key), params, state, x, self.key)
 
 
-@pytest.fixture(scope="module", params=list(EVERY_LAYER), ids=identify)
+def listed() -> list[Any]:
+    """The keys of the list, those marked that take long."""
+    marks = {True: [pytest.mark.thorough], False: []}
+    return [pytest.param(key, id=identify(key), marks=marks[entry.thorough]) for key, entry in EVERY_LAYER.items()]
+
+
+@pytest.fixture(scope="module", params=listed())
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(EVERY_LAYER[request.param], identify(request.param))
 
@@ -122,7 +131,7 @@ def changed(tree: Any, path: tuple[str, ...], change: Callable[[dict[str, Any]],
 
 
 def test_every_public_name_is_on_the_list():
-    public = {*layers.__all__, *combinators.__all__, *models.MODELS}
+    public = {*layers.__all__, *combinators.__all__, *MODELS}
     listed = {name for name, _ in EVERY_LAYER}
     assert public - listed == set(), "add these to every_layer.py"
     assert listed - public == set(), "these are no longer public"
@@ -133,7 +142,7 @@ def test_an_entry_exercises_the_name_it_stands_under(key: tuple[str, str]):
     """A layer's `name` is its public name in small letters, so an entry cannot stand under a wrong one unseen."""
     public, layer = key[0], EVERY_LAYER[key].layer
     keeps_the_name_inside = {"repeat", "remat", "frozen", "mixed_precision"}
-    if public in models.MODELS:
+    if public in MODELS:
         assert layer.name in (public, "serial")
     elif public not in keeps_the_name_inside:
         assert layer.name.replace("_", "") == public.lower()

@@ -101,6 +101,8 @@ def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path
         (["--optimizer=adam", "--momentum=0.5"], "sgd, rmsprop"),
         (["--model=linear_classifier", "--dropout=0.5"], "mlp, lenet5, convnet"),
         (["--filters=8"], "convnet can take it"),
+        (["--model=resnet20_cifar", "--small"], "vgg16, "),
+        (["--model=alexnet"], "cannot take images of 8×8; see --image_size"),
         (["--dropout=1"], "not including, 1, got 1.0"),
         (["--epoch=3"], "epochs"),
         (["--workdir=a_file/inside"], "cannot be written"),
