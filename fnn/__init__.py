@@ -30,7 +30,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fnn import losses, models
-from fnn.combinators import branch, frozen, graph, mixed_precision, parallel, remat, repeat, residual, serial
+from fnn.combinators import (
+    branch,
+    evaluating,
+    frozen,
+    graph,
+    mixed_precision,
+    parallel,
+    remat,
+    repeat,
+    residual,
+    serial,
+)
 from fnn.intermediates import Passage, intermediates
 from fnn.layer import ApplyFn, Identity, InitFn, Layer, elementwise, stateless
 from fnn.layers import (
@@ -78,6 +89,7 @@ __all__ = [
     "stateless",
     # Combinators: layers from layers.
     "branch",
+    "evaluating",
     "frozen",
     "graph",
     "mixed_precision",

@@ -172,6 +172,7 @@ _COMBINATORS: dict[tuple[str, str], Entry] = {
     ("remat", "everything"): Entry(fnn.remat(everything()), VECTOR, random=True),
     ("remat", "policy"): Entry(fnn.remat(fnn.Dense(3), jax.checkpoint_policies.dots_saveable), VECTOR),
     ("frozen", "everything"): Entry(fnn.frozen(everything()), VECTOR, random=True),
+    ("evaluating", "everything"): Entry(fnn.evaluating(everything()), VECTOR),
     ("mixed_precision", "everything"): Entry(fnn.mixed_precision(everything()), VECTOR, True, BFLOAT16),
     ("mixed_precision", "float16"): Entry(fnn.mixed_precision(fnn.Dense(3), jnp.float16), VECTOR, False, BFLOAT16),
     ("mixed_precision", "pair"): Entry(

@@ -3,10 +3,11 @@
 from fnn.combinators.compose import branch, parallel, residual, serial
 from fnn.combinators.graph import graph
 from fnn.combinators.repeat import repeat
-from fnn.combinators.wrap import frozen, mixed_precision, remat
+from fnn.combinators.wrap import evaluating, frozen, mixed_precision, remat
 
 __all__ = [
     "branch",
+    "evaluating",
     "frozen",
     "graph",
     "mixed_precision",

@@ -1,4 +1,4 @@
-"""One layer, run in another way: `remat`, `frozen`, `mixed_precision`. The parameters keep their places and names."""
+"""One layer, run in another way: `remat`, `frozen`, `evaluating`, `mixed_precision`. Parameters keep their places."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +40,8 @@ def frozen(layer: Layer) -> Layer:
 
     The parameters stay in the tree, so that a network can be frozen and thawed without moving them; their gradient is
     zero. An optimizer that changes parameters without a gradient, by decoupled weight decay, needs a mask of its own
-    (`optax.masked`). BatchNorm's running moments are state, not parameters, and go on being updated in training.
+    (`optax.masked`). BatchNorm's running moments are state, not parameters, and go on being updated in training, unless
+    the layer is `evaluating` too.
     """
     check_is_layer("frozen", "its argument", layer)
 
@@ -48,6 +49,23 @@ def frozen(layer: Layer) -> Layer:
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
     ) -> tuple[Any, State]:
         return layer.apply(lax.stop_gradient(params), state, x, train=train, key=key)
+
+    return layer._replace(apply=apply)
+
+
+def evaluating(layer: Layer) -> Layer:
+    """Runs the layer as in evaluation also while what is around it trains.
+
+    BatchNorm normalizes by its running moments, which stay as they are, and nothing is dropped: what is usual for
+    pretrained features on small batches. Gradients are taken as ever; `frozen(evaluating(layer))` takes none.
+    """
+    check_is_layer("evaluating", "its argument", layer)
+
+    def apply(
+        params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
+    ) -> tuple[Any, State]:
+        del train
+        return layer.apply(params, state, x, train=False, key=key)
 
     return layer._replace(apply=apply)
 

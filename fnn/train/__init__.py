@@ -23,6 +23,7 @@ from fnn.train.step import (
     init_train_state,
     make_step,
 )
+from fnn.train.transfer import by_part, matching, starting_from, take
 
 __all__ = [
     "OPTIMIZERS",
@@ -42,6 +43,7 @@ __all__ = [
     "OnNonfinite",
     "TrainState",
     "Trained",
+    "by_part",
     "checkpoint",
     "confusion",
     "epoch_table",
@@ -51,6 +53,9 @@ __all__ = [
     "make_evaluate",
     "make_optimizer",
     "make_step",
+    "matching",
+    "starting_from",
+    "take",
     "takes_momentum",
     "write_result",
 ]

@@ -1,4 +1,4 @@
-"""`remat`, `frozen`, `mixed_precision`: one layer run in another way, its parameters where they were."""
+"""`remat`, `frozen`, `evaluating`, `mixed_precision`: one layer run in another way, its parameters where they were."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ def gradients(net, params, state, x=X):
     return jax.grad(loss, (0, 1))(params, x)
 
 
-@pytest.mark.parametrize("wrap", [fnn.remat, fnn.frozen, fnn.mixed_precision])
+@pytest.mark.parametrize("wrap", [fnn.remat, fnn.frozen, fnn.evaluating, fnn.mixed_precision])
 def test_parameters_keep_their_places_names_and_values(key, trees, wrap):
     SAME(wrap(NET).init(key, X), trees)
     assert wrap(NET).name == NET.name
@@ -60,6 +60,25 @@ def test_remat_computes_again_in_the_backward_pass(trees):
     assert "remat" not in text(NET)
     keep_all = fnn.remat(NET, jax.checkpoint_policies.everything_saveable)
     assert text(fnn.remat(NET)).count("tanh") > text(keep_all).count("tanh")
+
+
+# evaluating
+
+
+def test_evaluating_is_evaluation_in_both_modes(key, trees):
+    wanted = NET.apply(*trees, X, train=False)
+    for train in (False, True):
+        SAME(fnn.evaluating(NET).apply(*trees, X, train=train, key=key), wanted)
+
+
+def test_evaluating_lets_gradients_pass(trees):
+    params, state = trees
+    of_params, of_x = gradients(fnn.evaluating(NET), params, state)
+
+    def loss(params, x):
+        return jnp.sum(jnp.square(NET.apply(params, state, x, train=False)[0]))
+
+    CLOSE((of_params, of_x), jax.grad(loss, (0, 1))(params, X))
 
 
 # frozen
