@@ -74,7 +74,7 @@ from fnn.layers import (
 )
 
 if TYPE_CHECKING:
-    from fnn import analysis, data, train
+    from fnn import analysis, data, interop, train
 
 __version__ = "0.1.0"
 
@@ -128,16 +128,17 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
-    # Rooms; the last three are loaded when they are first asked for.
+    # Rooms; the last four are loaded when they are first asked for.
     "losses",
     "models",
     "analysis",
     "data",
+    "interop",
     "train",
 ]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in ("analysis", "data", "train"):
+    if name in ("analysis", "data", "interop", "train"):
         return importlib.import_module(f"fnn.{name}")
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -6,7 +6,19 @@ import sys
 import fnn
 from fnn import combinators, layers
 
-HEAVY = ["matplotlib", "sklearn", "tensorflow_datasets", "tensorflow", "orbax", "flax", "torch", "scipy", "PIL", "tqdm"]
+HEAVY = [
+    "matplotlib",
+    "sklearn",
+    "tensorflow_datasets",
+    "tensorflow",
+    "orbax",
+    "flax",
+    "torch",
+    "scipy",
+    "PIL",
+    "tqdm",
+    "safetensors",
+]
 
 
 def test_import_loads_nothing_heavy() -> None:

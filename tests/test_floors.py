@@ -14,6 +14,7 @@ FLOORS = [
     {"models"},
     {"data"},
     {"train", "analysis"},
+    {"interop"},
 ]
 KNOWS_NO_LAYERS = {"data": {"keys", "data"}}
 
