@@ -127,16 +127,15 @@ def small(seed: int, graph: Any = "ws", **options: Any) -> fnn.Layer:
 
 
 def test_the_same_seed_gives_the_same_network_and_another_another() -> None:
-    one = structure(small(0))
-    assert structure(small(0)) == one
-    assert structure(small(1)) != one
     names = []
 
     def record(nodes: int, name: str) -> Any:
         names.append(name)
         return watts_strogatz(nodes, name)
 
-    assert structure(small(0, record)) == one
+    one = structure(small(0, record))
+    assert structure(small(0)) == one
+    assert structure(small(1)) != one
     assert len(set(names)) == 3  # each stage is wired in its own way
 
 
@@ -145,7 +144,7 @@ def test_the_same_seed_gives_the_same_network_and_another_another() -> None:
 def test_any_seed_gives_a_network(graph: str, seed: int) -> None:
     """The stages of many seeds, and whole networks of a few."""
     x = jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32)
-    for name in SEEDS[seed * 4 : seed * 4 + 4]:
+    for name in SEEDS[seed * 2 : seed * 2 + 2]:
         layer = stage(GRAPHS[graph](8, name), 8, 3)
         params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
         assert set(params) == {f"node{i}" for i in range(8)}
@@ -176,6 +175,7 @@ def test_what_makes_no_network_is_refused(make: Any, said: str) -> None:
         make()
 
 
+@pytest.mark.usefixtures("compile_quickly")
 def test_a_stage_by_hand(key: jax.Array) -> None:
     """0 → 1, 0 → 2, 1 → 2; 3 alone: 0 and 3 read the input, 2 sums two, the output is the mean of 2 and 3."""
     x = jax.random.normal(key, (2, 4, 4, 3))
@@ -205,6 +205,7 @@ def test_a_weighted_sum_by_hand(key: jax.Array) -> None:
         layer.init(key, (jnp.zeros(2), jnp.zeros(3)))
 
 
+@pytest.mark.usefixtures("compile_quickly")
 def test_a_separable_convolution_is_a_depthwise_and_a_pointwise(key: jax.Array) -> None:
     x = jax.random.normal(key, (2, 5, 5, 3))
     layer = SeparableConv(4, strides=2)

@@ -3,7 +3,7 @@
 Every test's name ends in torch, by which CI chooses them where PyTorch is installed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import fnn
 from fnn import models
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 import torchvision_nets as theirs  # noqa: E402 - it needs PyTorch
 
@@ -27,6 +28,8 @@ class Case(NamedTuple):
     size: int
     parameters: int = 0
     """torchvision's, where the network is whole."""
+    names: dict[str, str] | None = None
+    """From paths to modules, where they are not torchvision's."""
 
 
 CLASSES = 10
@@ -63,16 +66,6 @@ CASES = [pytest.param(case, id=f"{name}, small") for name, case in QUICK.items()
 ]
 
 
-@pytest.fixture(autouse=True)
-def compile_quickly() -> Iterator[None]:
-    """Each program is compiled for one run."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
-
-
 def images(size: int, batch: int = 2) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((batch, size, size, 3), np.float32)
 
@@ -96,15 +89,24 @@ def test_the_logits_in_evaluation_equal_those_of_torch(case: Case) -> None:
     assert np.std(wanted[0] - wanted[1]) > 1e-3 * np.std(wanted)  # the images still tell in the logits
 
 
-def tiny(pool: int) -> fnn.Layer:
-    """Two convolutions with BatchNorm and a dense layer, in the place of a network."""
-    return fnn.serial(
-        conv1=fnn.Conv(4, 3, padding=1), norm1=fnn.BatchNorm(), act=fnn.Relu, pool=fnn.MaxPool(pool, strides=2),
-        conv2=fnn.Conv(5, 3), norm2=fnn.BatchNorm(), flat=fnn.Flatten, head=fnn.Dense(CLASSES),
+def tiny() -> Any:
+    """What all of them are made of, in a network that compiles at once: overlapping pools, BatchNorm, a flattening."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(4, 5, 3, 1, 1), nn.BatchNorm2d(5, eps=1e-3), nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(20, CLASSES),
     )  # fmt: skip
 
 
+TINY = fnn.serial(
+    conv1=fnn.Conv(4, 3, strides=2, padding=1, bias=False), norm1=fnn.BatchNorm(), act1=fnn.Relu,
+    pool1=fnn.MaxPool(3, strides=2, padding=1),
+    conv2=fnn.Conv(5, 3, padding=1), norm2=fnn.BatchNorm(epsilon=1e-3), act2=fnn.Relu,
+    pool2=fnn.MaxPool(3, strides=2, padding=((0, 1), (0, 1))), flat=fnn.Flatten, head=fnn.Dense(CLASSES),
+)  # fmt: skip
 TRAINED = {
+    "tiny": Case(TINY, tiny, 15, names={"conv1": "0", "norm1": "1", "conv2": "4", "norm2": "5", "head": "9"}),
     "resnet18": QUICK["resnet18"]._replace(size=32),
     "vgg11_bn": Case(
         models.vgg(11, CLASSES, batch_norm=True, dropout=0.0),
@@ -112,24 +114,27 @@ TRAINED = {
         32,
     ),
 }
+LONG = {name: [] if name == "tiny" else [pytest.mark.thorough] for name in TRAINED}
 
 
-@pytest.mark.parametrize("case", TRAINED.values(), ids=TRAINED)
+@pytest.mark.parametrize("case", [pytest.param(case, id=name, marks=LONG[name]) for name, case in TRAINED.items()])
 def test_gradients_and_running_moments_in_training_equal_those_of_torch(case: Case) -> None:
     """In float64, where a ReLU that falls on the other side by a rounding cannot blur what is compared."""
     module = theirs.randomized(case.theirs()).double().train()
     x, labels = images(case.size, 8).astype(np.float64), np.arange(8) % CLASSES
     with jax.enable_x64(True):
-        params, state = fnn.interop.torch.load(case.ours, module.state_dict(), x=x)
+        params, state = fnn.interop.torch.load(case.ours, module.state_dict(), x=x, names=case.names)
         params, state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (params, state))
-        module.load_state_dict(tensors(fnn.interop.torch.export(case.ours, params, state, x=x)), strict=False)
+        module.load_state_dict(
+            tensors(fnn.interop.torch.export(case.ours, params, state, x=x, names=case.names)), strict=False
+        )
 
         def loss(params: Any, state: Any) -> Any:
             logits, state = case.ours.apply(params, state, x, train=True, key=jax.random.key(0))
             return jnp.mean(fnn.losses.softmax_cross_entropy(logits, jnp.asarray(labels))), (logits, state)
 
         (_, (logits, state)), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params, state)
-        written = fnn.interop.torch.export(case.ours, gradient, state, x=x)
+        written = fnn.interop.torch.export(case.ours, gradient, state, x=x, names=case.names)
     outputs = module(channels_first(x))
     torch.nn.functional.cross_entropy(outputs, torch.tensor(labels)).backward()
     np.testing.assert_allclose(logits, outputs.detach().numpy(), rtol=1e-8, atol=1e-8)
