@@ -13,6 +13,7 @@ Prints a table by epoch and, as its last line, the test accuracy. Writes into th
                       params_sha256, by which two runs can be compared bit for bit
   learning_curve.png  loss and accuracy by epoch
   confusion.png       which class was taken for which, on the test split
+  weights.safetensors what the network learnt, for --init_from and for fnn.interop.safetensors.load
   checkpoints/        the run itself: whatever ends it, the same command goes on where it was, to the same bits
 
 Expect with the defaults a test accuracy of 0.978 ± 0.003 (mean ± standard deviation over seeds 0 to 4), in 10 seconds
@@ -35,7 +36,7 @@ from tqdm import tqdm
 import fnn
 from experiments import command, dataset, saving
 from experiments.command import FlagError
-from fnn import analysis, data, losses, train
+from fnn import analysis, data, interop, losses, train
 from fnn.data import augment
 from fnn.models import MODELS
 
@@ -85,6 +86,12 @@ ON_NONFINITE = flags.DEFINE_enum(
 )
 SEED = flags.DEFINE_integer(
     "seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0, upper_bound=2**32 - 1
+)
+INIT_FROM = flags.DEFINE_string(
+    "init_from", None, "Start from what another run learnt, the weights.safetensors in its working directory."
+)
+INIT_PARTS = flags.DEFINE_list(
+    "init_parts", [], "What is taken from --init_from, such as features; all by default. The rest starts as ever."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-MODEL-seedSEED by default.")
 
@@ -136,6 +143,7 @@ def main() -> None:
         "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
         "device": jax.devices()[0].device_kind,
     }
+    interop.safetensors.save(workdir / "weights.safetensors", trained.train_state.params, trained.train_state.state)
     train.write_result(workdir / "result.json", result)
     title = f"{MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
     analysis.draw_learning_curve([e._asdict() for e in trained.history], workdir / "learning_curve.png", title)
@@ -163,11 +171,29 @@ def make_network(training: dataset.AnySplit) -> fnn.Layer:
     except ValueError as error:
         raise FlagError(str(error)) from error
     size = "×".join(map(str, training.image_shape[:2]))
+    images = jax.ShapeDtypeStruct((1, *training.image_shape), jnp.float32)
     try:
-        jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *training.image_shape), jnp.float32))
+        jax.eval_shape(network.init, jax.random.key(0), images)
     except ValueError as error:
         raise FlagError(f"--model={MODEL.value} cannot take images of {size}; see --image_size: {error}") from error
-    return network if PRECISION.value == "float32" else fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
+    if PRECISION.value != "float32":
+        network = fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
+    return start_from_file(network, images)
+
+
+def start_from_file(network: fnn.Layer, images: jax.ShapeDtypeStruct) -> fnn.Layer:
+    """Returns the network that starts from the weights of another run, if the flags name one."""
+    if INIT_FROM.value is None:
+        if INIT_PARTS.value:
+            raise FlagError("--init_parts says what to take from --init_from, which is not given")
+        return network
+    try:
+        weights = interop.safetensors.load(INIT_FROM.value)
+        network = train.starting_from(network, *weights, parts=INIT_PARTS.value)
+        jax.eval_shape(network.init, jax.random.key(0), images)
+    except (OSError, ValueError) as error:
+        raise FlagError(f"--init_from={INIT_FROM.value}: {error}") from error
+    return network
 
 
 def takes(build: Callable[..., fnn.Layer], option: str) -> bool:

@@ -46,6 +46,14 @@ def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
         with Image.open(tmp_path / "runs/digits-lenet5-seed3" / picture) as image:
             assert min(image.size) > 300
 
+    weights = "runs/digits-lenet5-seed3/weights.safetensors"
+    done = classify(
+        tmp_path,
+        *(f"--init_from={weights}", "--epochs=1", "--learning_rate=1e-9", "--weight_decay=0", "--workdir=again"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "again/result.json").read_text())["test_accuracy"] == result["test_accuracy"]
+
 
 def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
     flags = (
@@ -102,6 +110,7 @@ def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path
         (["--model=linear_classifier", "--dropout=0.5"], "mlp, lenet5, convnet"),
         (["--filters=8"], "convnet can take it"),
         (["--model=resnet20_cifar", "--small"], "vgg16, "),
+        (["--init_from=nowhere.safetensors"], "there is no file nowhere.safetensors"),
         (["--model=alexnet"], "cannot take images of 8×8; see --image_size"),
         (["--dropout=1"], "not including, 1, got 1.0"),
         (["--epoch=3"], "epochs"),
