@@ -7,7 +7,7 @@ so that `"*/norm?"` is every layer called `norm1`, `norm2`, … at any depth.
     pretrained = fnn.interop.torch.load(fnn.models.resnet(50), "resnet50.safetensors")
     net = fnn.models.resnet(50, classes=10)                                   # another head
     net = starting_from(net, *pretrained, parts=["features"])                 # features taken over, the head fresh
-    optimizer = by_part({"features/conv?": optax.set_to_zero(), "features": optax.sgd(1e-4), "head": optax.sgd(1e-2)})
+    optimizer = by_part({"features/conv1": optax.set_to_zero(), "features": optax.sgd(1e-4), "head": optax.sgd(1e-2)})
 
 That freezes the first convolution, and moves the other features slowly. Where BatchNorm shall keep its moments too,
 compose the network of `fnn.evaluating(fnn.models.resnet_features(50))`.
