@@ -1,6 +1,6 @@
 """What each layer inside a network is given and what it makes of it, without changing the network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +25,15 @@ class Passage:
 
 
 def intermediates(
-    layer: Layer, params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
+    layer: Layer,
+    params: Params,
+    state: State,
+    x: Any,
+    /,
+    *,
+    train: bool,
+    key: jax.Array | None = None,
+    shifts: Sequence[Passage] = (),
 ) -> tuple[Any, State, list[Passage]]:
     """Applies a layer and tells what each named layer inside of it was given and made.
 
@@ -40,32 +48,70 @@ def intermediates(
       x: its input.
       train: the mode.
       key: as for `layer.apply`.
+      shifts: what to add on the way: `x` and `y` of each are added to those of the passage of that path, leaf by leaf,
+        None adding nothing. Zeros change nothing, and the gradient with respect to them is what flows back to each
+        layer's input and output.
 
     Returns:
       The output, the next state, and the passages in the order in which they ended: children before their parents.
+
+    Raises:
+      ValueError: if there is no passage of a shift's path.
     """
-    watch = _Watch()
+    watch = _Watch(shifts)
     token = _WATCH.set(watch)
     try:
         y, state = layer.apply(params, state, x, train=train, key=key)
     finally:
         _WATCH.reset(token)
+    unknown = watch.shifts.keys() - {passage.path for passage in watch.passages}
+    if unknown:
+        raise ValueError(
+            f"intermediates cannot shift {sorted(unknown)}: this network's passages are "
+            f"{[passage.path for passage in watch.passages]}."
+        )
     return y, state, watch.passages
 
 
 class _Watch:
     """Where a forward pass is, and what was seen so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, shifts: Sequence[Passage]) -> None:
         self.path: tuple[str, ...] = ()
         self.passages: list[Passage] = []
         self.turns: dict[str, int] = {}
+        self.shifts = {shift.path: shift for shift in shifts}
         self.trace = get_opaque_trace_state()
 
-    def note(self, x: Any, y: Any) -> None:
+    def begin(self) -> "_Turn":
         path = "/".join(self.path)
         turn = self.turns[path] = self.turns.get(path, 0) + 1
-        self.passages.append(Passage(path if turn == 1 else f"{path}#{turn}", x, y))
+        path = path if turn == 1 else f"{path}#{turn}"
+        return _Turn(path, self.passages, self.shifts.get(path, Passage(path, None, None)))
+
+
+class _Turn:
+    """One layer's turn: between its input and its output."""
+
+    def __init__(self, path: str, passages: list[Passage], shift: Passage) -> None:
+        self.path, self.passages, self.shift = path, passages, shift
+        self.x: Any = None
+
+    def enter(self, x: Any) -> Any:
+        self.x = _shifted(x, self.shift.x)
+        return self.x
+
+    def leave(self, y: Any) -> Any:
+        y = _shifted(y, self.shift.y)
+        self.passages.append(Passage(self.path, self.x, y))
+        return y
+
+
+def _shifted(tree: Any, shift: Any) -> Any:
+    """Adds two trees leaf by leaf; where the shift is None, nothing."""
+    if shift is None:
+        return tree
+    return jax.tree.map(lambda by, leaf: leaf if by is None else leaf + by, shift, tree, is_leaf=lambda by: by is None)
 
 
 _WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)
@@ -81,23 +127,24 @@ def watched() -> bool:
 
 
 @contextmanager
-def passing(name: str) -> Iterator[Any]:
+def passing(name: str) -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
     """Runs the child `name` of a combinator: its operations carry the name, and a watch sees what passes.
 
-    Yields a function to call with the child's input and output.
+    Yields two functions: one to call with the child's input, one with its output. Each gives back what to go on with.
     """
     watch = _WATCH.get()
     with jax.named_scope(name):
         if watch is None or not watched():
-            yield _nobody
+            yield _unchanged, _unchanged
             return
         outside = watch.path
         watch.path = (*outside, name)
         try:
-            yield watch.note
+            turn = watch.begin()
+            yield turn.enter, turn.leave
         finally:
             watch.path = outside
 
 
-def _nobody(x: Any, y: Any) -> None:
-    del x, y
+def _unchanged(tree: Any) -> Any:
+    return tree

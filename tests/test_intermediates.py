@@ -83,6 +83,40 @@ def test_nothing_leaks_from_an_inner_trace(key: jax.Array, x: jax.Array) -> None
     assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen))
 
 
+def test_the_gradient_of_shifts_is_what_flows_back(key: jax.Array, x: jax.Array) -> None:
+    net = fnn.serial(a=fnn.Dense(5), act=fnn.Tanh, blocks=fnn.repeat(fnn.Dense(5), 2), b=fnn.Dense(2))
+    params, state = net.init(key, x)
+    y, _, seen = fnn.intermediates(net, params, state, x, train=False)
+    zeros = jax.tree.map(jnp.zeros_like, seen)
+
+    def half_square(shifts: list[fnn.Passage]) -> jax.Array:
+        return jnp.sum(jnp.square(fnn.intermediates(net, params, state, x, train=False, shifts=shifts)[0])) / 2
+
+    back = {passage.path: passage for passage in jax.grad(half_square)(zeros)}
+    kernels = [params["b"]["kernel"], *params["blocks"]["kernel"][::-1]]
+    gradient = y  # of ½ Σ y²
+    np.testing.assert_allclose(back["b"].y, gradient, rtol=1e-5)
+    for path, kernel in zip(("b", "blocks/1", "blocks/0"), kernels, strict=True):
+        np.testing.assert_allclose(back[path].y, gradient, rtol=1e-4, atol=1e-6)
+        gradient = gradient @ kernel.T
+        np.testing.assert_allclose(back[path].x, gradient, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(back["act"].y, back["blocks"].x, rtol=1e-6)
+    by_path = {passage.path: passage for passage in seen}
+    np.testing.assert_allclose(back["act"].x, back["act"].y * (1 - by_path["act"].y ** 2), rtol=1e-4, atol=1e-6)
+
+
+def test_shifts_are_added_where_they_are_said(key: jax.Array, x: jax.Array) -> None:
+    net = fnn.serial(a=fnn.Identity, b=fnn.Identity)
+    one, none = jnp.ones_like(x), None
+    shifts = [fnn.Passage("a", one, none), fnn.Passage("b", none, 2 * one)]
+    y, _, seen = fnn.intermediates(net, {}, {}, x, train=False, shifts=shifts)
+    assert equal(y, x + 3)
+    assert equal([passage.y for passage in seen], [x + 1, x + 3])
+    assert equal(seen[0].x, x + 1)
+    with pytest.raises(ValueError, match=r"cannot shift \['c'\].*'a', 'b'"):
+        fnn.intermediates(net, {}, {}, x, train=False, shifts=[fnn.Passage("c", one, none)])
+
+
 def test_the_watch_ends_with_an_error_and_with_the_pass(key: jax.Array, x: jax.Array) -> None:
     net = network()
     params, state = net.init(key, x)

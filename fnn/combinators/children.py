@@ -74,11 +74,10 @@ def apply_child(
     name: str, layer: Layer, params: Params, state: State, x: Any, *, train: bool, key: jax.Array | None
 ) -> tuple[Any, State]:
     """Applies the child `name` with its own entries of its parent's `params` and `state`."""
-    with expect.located(name, x), passing(name) as note:
+    with expect.located(name, x), passing(name) as (enter, leave):
         own = None if key is None else named_key(key, name)
-        y, new_state = layer.apply(params.get(name, {}), state.get(name, {}), x, train=train, key=own)
-        note(x, y)
-        return y, new_state
+        y, new_state = layer.apply(params.get(name, {}), state.get(name, {}), enter(x), train=train, key=own)
+        return leave(y), new_state
 
 
 def check_trees(combinator: str, children: Mapping[str, Layer], params: Params, state: State) -> None:

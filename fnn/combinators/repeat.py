@@ -61,10 +61,9 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
             states = []
             for i in range(times):
                 block_params, block_state = jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
-                with passing(str(i)) as note:
-                    y, block_state = step(block_params, block_state, x, i, train, key)
-                    note(x, y)
-                x = y
+                with passing(str(i)) as (enter, leave):
+                    y, block_state = step(block_params, block_state, enter(x), i, train, key)
+                    x = leave(y)
                 states.append(block_state)
             return x, jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
