@@ -10,6 +10,7 @@ from fnn.train.fit import Fit, fit
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
 from fnn.train.many import Many, Model, Trained, fit_many
+from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.report import epoch_table, write_result
 from fnn.train.step import (
@@ -31,6 +32,7 @@ __all__ = [
     "AugmentFn",
     "Batch",
     "Checkpoints",
+    "Blame",
     "Epoch",
     "Evaluation",
     "Fit",
@@ -47,6 +49,7 @@ __all__ = [
     "checkpoint",
     "confusion",
     "epoch_table",
+    "first_nonfinite",
     "fit",
     "fit_many",
     "init_train_state",
