@@ -10,6 +10,7 @@ from fnn.train.fit import Fit, fit
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
 from fnn.train.many import Many, Model, Trained, fit_many
+from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.report import epoch_table, write_result
@@ -37,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Fit",
     "Interrupted",
+    "LayerHealth",
     "LossFn",
     "LossScale",
     "Many",
@@ -49,6 +51,8 @@ __all__ = [
     "checkpoint",
     "confusion",
     "epoch_table",
+    "examine",
+    "findings",
     "first_nonfinite",
     "fit",
     "fit_many",

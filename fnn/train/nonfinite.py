@@ -57,7 +57,7 @@ class Blame(NamedTuple):
         path, found = self.path, self.found
         who = f"layer '{path}'" if path else "the network"
         many = f"{found.bad:,} of {found.total:,} numbers{self._samples()}"
-        at = f"{many}, first at index {found.first}"
+        at = f"{many}, first at index {found.first}" if found.first else many
         source = f", from inputs between {self.inputs[0]:.4g} and {self.inputs[1]:.4g}" if self.inputs else ""
         exploded = "; numbers this large mean that the weights exploded, a lower learning rate may help"
         large = exploded if self.huge else ""
@@ -222,6 +222,7 @@ def _range(tree: Any) -> tuple[float, float] | None:
 
 
 def _is_huge(tree: Any) -> bool:
-    """Says whether a number is beyond the square root of its dtype's largest."""
-    floats = (leaf for leaf in jax.tree.leaves(tree) if is_floating(leaf) and leaf.size)
-    return any(float(abs(np.asarray(leaf)).max()) > float(jnp.finfo(leaf.dtype).max) ** 0.5 for leaf in floats)
+    """Says whether a number is beyond the square root of the largest of the narrowest dtype."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if is_floating(leaf) and leaf.size]
+    limit = min((float(jnp.finfo(leaf.dtype).max) ** 0.5 for leaf in floats), default=np.inf)
+    return any(abs(np.asarray(leaf).astype(np.float64)).max() > limit for leaf in floats)
