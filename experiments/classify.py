@@ -22,31 +22,23 @@ on two cores. The split is always the same; the seed moves only the training.
 Reference: LeCun et al. 1998, "Gradient-based learning applied to document recognition".
 """
 
-import inspect
 import time
-from collections.abc import Callable
 from typing import cast, get_args
 
 import jax
-import jax.numpy as jnp
-import optax
 from absl import flags
 from tqdm import tqdm
 
 import fnn
-from experiments import command, dataset, saving
+from experiments import command, dataset, model, optimization, saving
 from experiments.command import FlagError
-from fnn import analysis, data, interop, losses, train
+from fnn import analysis, data, interop, train
 from fnn.data import augment
-from fnn.models import MODELS
-
-LOSSES = {"softmax_cross_entropy": losses.softmax_cross_entropy, "multiclass_hinge": losses.multiclass_hinge}
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
-TRAINABLE = [name for name in MODELS if name != "perceptron"]  # its step has no gradient to descend on
 
 flags.adopt_module_key_flags(dataset)
+flags.adopt_module_key_flags(model)
+flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(saving)
-MODEL = flags.DEFINE_enum("model", "lenet5", TRAINABLE, "The network.")
 EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)
 DROP_LAST = flags.DEFINE_boolean("drop_last", False, "Leave an epoch's last batch out if it is smaller.")
@@ -55,27 +47,6 @@ AUGMENT = flags.DEFINE_string(
     "",
     f"How training images are changed at random: names and strengths, such as crop=2,rotation=10. There are "
     f"{', '.join(augment.NAMES)}; `python -m experiments.show_augmentation` draws what they do.",
-)
-LOSS = flags.DEFINE_enum("loss", "softmax_cross_entropy", list(LOSSES), "What is minimized.")
-OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", list(train.OPTIMIZERS), "optax's optimizer.")
-LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "The schedule's highest learning rate.")
-SCHEDULE = flags.DEFINE_enum("schedule", "warmup_cosine", list(train.SCHEDULES), "The learning rate over the run.")
-MOMENTUM = flags.DEFINE_float(
-    "momentum", None, "The share of the last update that is kept, for optimizers that have one; 0.9 for sgd."
-)
-WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.001, "λ of the decay of kernels.")
-DROPOUT = flags.DEFINE_float(
-    "dropout", None, "The fraction of hidden units dropped in training; 0.5 by default where the model has such."
-)
-FILTERS = flags.DEFINE_integer(
-    "filters", None, "Features of each convolution, where the model leaves them open.", lower_bound=1
-)
-SMALL = flags.DEFINE_boolean("small", False, "The form for small images such as CIFAR's, where the model has one.")
-PRECISION = flags.DEFINE_enum(
-    "precision", "float32", list(PRECISIONS), "In what the network computes; the loss is scaled for float16."
-)
-CLIP_NORM = flags.DEFINE_float(
-    "clip_norm", None, "The gradient's longest norm; longer ones are shortened to it.", lower_bound=0
 )
 ON_NONFINITE = flags.DEFINE_enum(
     "on_nonfinite",
@@ -87,12 +58,6 @@ ON_NONFINITE = flags.DEFINE_enum(
 SEED = flags.DEFINE_integer(
     "seed", 0, "Of initial values, order and dropout; not of the split.", lower_bound=0, upper_bound=2**32 - 1
 )
-INIT_FROM = flags.DEFINE_string(
-    "init_from", None, "Start from what another run learnt, the weights.safetensors in its working directory."
-)
-INIT_PARTS = flags.DEFINE_list(
-    "init_parts", [], "What is taken from --init_from, such as features; all by default. The rest starts as ever."
-)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-MODEL-seedSEED by default.")
 
 
@@ -100,15 +65,17 @@ def main() -> None:
     """Trains, evaluates, writes and says what came out."""
     start = time.perf_counter()
     training, validation, test = dataset.load_splits()
-    network = make_network(training)
+    network = model.make_network(training)
     change = make_augment(len(training.class_names))
     batch_size = check_batch_size(len(training))
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
-    optimizer = make_optimizer(EPOCHS.value * per_epoch)
-    values = command.flags_of(__name__, dataset, saving)
-    workdir = command.make_workdir(WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{MODEL.value}-seed{SEED.value}")
+    optimizer = optimization.make_optimizer(EPOCHS.value * per_epoch)
+    values = command.flags_of(__name__, dataset, model, optimization, saving)
+    workdir = command.make_workdir(
+        WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{model.MODEL.value}-seed{SEED.value}"
+    )
 
-    print(f"{MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
+    print(f"{model.MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
     trained = train.fit(
         network,
         training,
@@ -116,12 +83,12 @@ def main() -> None:
         epochs=EPOCHS.value,
         batch_size=batch_size,
         validation=validation,
-        loss=LOSSES[LOSS.value],
+        loss=optimization.LOSSES[optimization.LOSS.value],
         augment=change,
         seed=SEED.value,
         drop_last=DROP_LAST.value,
         on_nonfinite=cast(train.OnNonfinite, ON_NONFINITE.value),
-        scale_loss=PRECISION.value == "float16",
+        scale_loss=model.PRECISION.value == "float16",
         checkpoints=saving.checkpoints(workdir, values),
         on_resume=lambda steps: print(f"going on after {steps} steps; --fresh begins anew"),
         on_epoch=train.epoch_table(tqdm.write),
@@ -130,7 +97,7 @@ def main() -> None:
     on_train, on_test = trained.evaluate(training), trained.evaluate(test)
     result = {
         "dataset": dataset.DATASET.value,
-        "model": MODEL.value,
+        "model": model.MODEL.value,
         "seed": SEED.value,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(trained.train_state.params)),
         "train_accuracy": on_train.accuracy,
@@ -145,7 +112,7 @@ def main() -> None:
     }
     interop.safetensors.save(workdir / "weights.safetensors", trained.train_state.params, trained.train_state.state)
     train.write_result(workdir / "result.json", result)
-    title = f"{MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
+    title = f"{model.MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
     analysis.draw_learning_curve([e._asdict() for e in trained.history], workdir / "learning_curve.png", title)
     names = test.class_names
     matrix = train.confusion(test.labels, on_test.predictions, len(names))
@@ -155,60 +122,15 @@ def main() -> None:
     print(f"test_accuracy: {on_test.accuracy:.4f}")
 
 
-def make_network(training: dataset.AnySplit) -> fnn.Layer:
-    """Makes the network that the flags describe, for such images and as many classes."""
-    build = MODELS[MODEL.value]
-    options = {"dropout": DROPOUT.value, "filters": FILTERS.value, "small": SMALL.value or None}
-    if DROPOUT.value is None and takes(build, "dropout"):
-        options["dropout"] = 0.5
-    options = {option: value for option, value in options.items() if value is not None}
-    for option in options:
-        if not takes(build, option):
-            able = ", ".join(name for name in TRAINABLE if takes(MODELS[name], option))
-            raise FlagError(f"--{option}: {MODEL.value} has no such option; {able} can take it")
-    try:
-        network = build(len(training.class_names), **options)
-    except ValueError as error:
-        raise FlagError(str(error)) from error
-    size = "×".join(map(str, training.image_shape[:2]))
-    images = jax.ShapeDtypeStruct((1, *training.image_shape), jnp.float32)
-    try:
-        jax.eval_shape(network.init, jax.random.key(0), images)
-    except ValueError as error:
-        raise FlagError(f"--model={MODEL.value} cannot take images of {size}; see --image_size: {error}") from error
-    if PRECISION.value != "float32":
-        network = fnn.mixed_precision(network, PRECISIONS[PRECISION.value])
-    return start_from_file(network, images)
-
-
-def start_from_file(network: fnn.Layer, images: jax.ShapeDtypeStruct) -> fnn.Layer:
-    """Returns the network that starts from the weights of another run, if the flags name one."""
-    if INIT_FROM.value is None:
-        if INIT_PARTS.value:
-            raise FlagError("--init_parts says what to take from --init_from, which is not given")
-        return network
-    try:
-        weights = interop.safetensors.load(INIT_FROM.value)
-        network = train.starting_from(network, *weights, parts=INIT_PARTS.value)
-        jax.eval_shape(network.init, jax.random.key(0), images)
-    except (OSError, ValueError) as error:
-        raise FlagError(f"--init_from={INIT_FROM.value}: {error}") from error
-    return network
-
-
-def takes(build: Callable[..., fnn.Layer], option: str) -> bool:
-    """Says whether a model has an option."""
-    return option in inspect.signature(build).parameters
-
-
 def make_augment(classes: int) -> train.AugmentFn | None:
     """Makes the augmentation that the flag describes, if any."""
     try:
         augmentation = augment.from_flag(AUGMENT.value)
     except ValueError as error:
         raise FlagError(f"--augment: {error}") from error
-    if augmentation.mixes and LOSS.value != "softmax_cross_entropy":
-        raise FlagError(f"--augment: mixing gives an image shares of two classes, which {LOSS.value} has no use for")
+    loss = optimization.LOSS.value
+    if augmentation.mixes and loss != "softmax_cross_entropy":
+        raise FlagError(f"--augment: mixing gives an image shares of two classes, which {loss} has no use for")
     return augment.for_bytes(augmentation, classes) if augmentation.names else None
 
 
@@ -217,23 +139,6 @@ def check_batch_size(samples: int) -> int:
     if BATCH_SIZE.value > samples:
         raise FlagError(f"--batch_size must be at most {samples}, the training split's size, got {BATCH_SIZE.value}")
     return BATCH_SIZE.value or samples
-
-
-def make_optimizer(steps: int) -> optax.GradientTransformation:
-    """Makes the optimizer that the flags describe."""
-    momentum = 0.9 if MOMENTUM.value is None and OPTIMIZER.value == "sgd" else MOMENTUM.value
-    try:
-        return train.make_optimizer(
-            OPTIMIZER.value,
-            LEARNING_RATE.value,
-            steps,
-            schedule=SCHEDULE.value,
-            momentum=momentum,
-            weight_decay=WEIGHT_DECAY.value,
-            clip_norm=CLIP_NORM.value,
-        )
-    except ValueError as error:
-        raise FlagError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from fnn.train import checkpoint
 from fnn.train.course import Epoch
 from fnn.train.evaluate import Evaluation, confusion, make_evaluate
 from fnn.train.fit import Fit, fit
+from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
 from fnn.train.many import Many, Model, Trained, fit_many
