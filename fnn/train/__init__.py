@@ -14,6 +14,7 @@ from fnn.train.many import Many, Model, Trained, fit_many
 from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
+from fnn.train.overfit import Overfit, choose_samples, overfit_batch
 from fnn.train.report import epoch_table, write_result
 from fnn.train.step import (
     AugmentFn,
@@ -46,10 +47,12 @@ __all__ = [
     "Metrics",
     "Model",
     "OnNonfinite",
+    "Overfit",
     "TrainState",
     "Trained",
     "by_part",
     "checkpoint",
+    "choose_samples",
     "confusion",
     "epoch_table",
     "examine",
@@ -64,6 +67,7 @@ __all__ = [
     "matching",
     "starting_from",
     "take",
+    "overfit_batch",
     "takes_momentum",
     "write_result",
 ]
