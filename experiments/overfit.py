@@ -26,6 +26,7 @@ of training deep feedforward neural networks".
 import math
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -104,16 +105,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def draw(done: train.Overfit, path: Any, title: str) -> None:
+def draw(done: train.Overfit, path: Path, title: str) -> None:
     """Draws the scale of activations and gradients by layer."""
     times = {"before the first step": done.at_first, f"after {done.steps} steps": done.at_last}
-    panels = {
-        "standard deviation of the outputs": {when: [h.std for h in health] for when, health in times.items()},
-        "root mean square of the loss's gradient": {
-            when: [h.gradient_rms for h in health] for when, health in times.items()
-        },
-    }
-    analysis.draw_scales([h.path or "network" for h in done.at_first], panels, path, title)
+    stds = {when: [layer.std for layer in health] for when, health in times.items()}
+    gradients = {when: [layer.gradient_rms for layer in health] for when, health in times.items()}
+    panels = [
+        analysis.ScalePanel("activations", "standard deviation of the outputs", stds),
+        analysis.ScalePanel("gradients", "root mean square of ∂loss/∂outputs", gradients),
+    ]
+    analysis.draw_scales([layer.path or "network" for layer in done.at_first], panels, path, title)
 
 
 def without_nonfinite(value: Any) -> Any:

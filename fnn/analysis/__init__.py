@@ -1,7 +1,7 @@
 """Looking at networks and runs."""
 
 from fnn.analysis.pictures import draw_confusion, draw_learning_curve
-from fnn.analysis.scales import draw_scales
+from fnn.analysis.scales import ScalePanel, draw_scales
 from fnn.analysis.sheet import SheetRow, draw_sheet
 
-__all__ = ["SheetRow", "draw_confusion", "draw_learning_curve", "draw_scales", "draw_sheet"]
+__all__ = ["ScalePanel", "SheetRow", "draw_confusion", "draw_learning_curve", "draw_scales", "draw_sheet"]
