@@ -20,7 +20,7 @@ FAR_FROM_CHANCE = 2.0
 RISEN = 10.0
 """A loss that on the way was more than so many times the first is a finding."""
 
-FALLING = 0.95
+FALLING = 0.98
 """The loss is still falling if the mean of its last fifth is below this share of the fifth before."""
 
 
