@@ -45,13 +45,14 @@ def test_a_sound_network_learns_its_batch_by_heart(tmp_path: Path) -> None:
 
 
 def test_a_learning_rate_that_is_too_high_is_reported(tmp_path: Path) -> None:
-    done = overfit(tmp_path, "--model=mlp", "--learning_rate=100", "--dropout=0", "--workdir=here")
+    done = overfit(tmp_path, "--model=linear_classifier", "--learning_rate=1e37", "--workdir=here")
     assert done.returncode == 1
     assert done.stderr == ""
     result = json.loads((tmp_path / "here/result.json").read_text())
     lines = done.stdout.splitlines()
     assert [line.removeprefix("- ") for line in lines if line.startswith("- ")] == result["findings"]
     assert "lower learning rate" in result["findings"][0]
+    assert result["losses"][-1] is None  # JSON has no NaN
     assert not lines[-1].endswith(" 100 %")
     assert not result["reached"]
 

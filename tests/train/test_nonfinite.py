@@ -94,6 +94,7 @@ def test_the_innermost_layer_that_makes_it_is_named() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_division_by_zero_is_an_infinity() -> None:
     x = jnp.asarray([[1.0, 2], [0, 2], [1, 2], [1, 0]])
     found = blame(fnn.serial(one_over=fnn.elementwise(lambda x: 1 / x), head=fnn.Dense(2)), x)
@@ -140,6 +141,7 @@ def test_a_label_without_a_class_is_the_losss() -> None:
     assert "does every label name a class?" in str(found)
 
 
+@pytest.mark.thorough
 def test_a_mean_can_overflow_alone() -> None:
     found = blame(fnn.Identity, jnp.full((4, 2), 1.8e19), loss=lambda y, t: jnp.square(y[:, 0]))
     assert (found.place, found.found.total) == ("loss", 1)
@@ -152,6 +154,7 @@ def test_a_running_moment_that_overflows_is_found() -> None:
     assert (found.place, found.path, found.found) == ("next state", "norm/var", ("infinity", 1, 2, (0,), ()))
 
 
+@pytest.mark.thorough
 def test_half_precision_overflows_earlier() -> None:
     net = fnn.mixed_precision(fnn.serial(a=fnn.Dense(3, bias=False)), jnp.float16)
     found = blame(net, jnp.full((4, 3), 300.0), params={"a": {"kernel": jnp.full((3, 3), 100.0)}})

@@ -80,7 +80,7 @@ def test_it_stops_where_every_sample_is_right_in_evaluation_mode() -> None:
 def test_steps_that_are_too_large_are_said_to_be_so() -> None:
     optimizer = optax.sgd(30.0, momentum=0.9)
     done = train.overfit_batch(
-        network(fnn.Dense(16), fnn.Relu), batch_of(), optimizer, steps=60, loss=losses.multiclass_hinge
+        network(fnn.Dense(16), fnn.Relu), batch_of(), optimizer, steps=12, loss=losses.multiclass_hinge
     )
     assert done.chance_loss == 3  # a margin of 1 for each of the 3 wrong classes
     assert not done.reached
