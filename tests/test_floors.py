@@ -15,6 +15,7 @@ FLOORS = [
     {"data"},
     {"train", "analysis"},
     {"interop"},
+    {"stax"},
 ]
 KNOWS_NO_LAYERS = {"data": {"keys", "data"}}
 
