@@ -51,7 +51,7 @@ def main() -> None:
     """Trains on one batch, and says whether it was learnt or what looks wrong."""
     start = time.perf_counter()
     training = dataset.load_splits().train
-    network = model.make_network(len(training.class_names))
+    network = model.make_network(training)
     optimizer = optimization.make_optimizer(STEPS.value)
     try:
         chosen = train.choose_samples(training.labels, SAMPLES.value)

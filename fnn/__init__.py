@@ -74,7 +74,6 @@ from fnn.layers import (
 )
 
 if TYPE_CHECKING:
-    from fnn import analysis, data, interop, train
     from fnn import analysis, data, interop, stax, train
 
 __version__ = "0.1.0"
@@ -129,7 +128,6 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
-    # Rooms; the last four are loaded when they are first asked for.
     # Rooms; the last five are loaded when they are first asked for.
     "losses",
     "models",
@@ -142,7 +140,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in ("analysis", "data", "interop", "train"):
     if name in ("analysis", "data", "interop", "stax", "train"):
         return importlib.import_module(f"fnn.{name}")
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -11,7 +11,6 @@ from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
 from fnn.train.many import Many, Model, Trained, fit_many
-from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.overfit import Overfit, choose_samples, overfit_batch

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -194,6 +195,27 @@ def test_programs_for_several_platforms_hold_both() -> None:
     assert "platform_index" in text
     assert "select_and_scatter" in text
     assert "optimization_barrier" in text
+
+
+def test_an_open_batch_is_computed_as_a_known_one() -> None:
+    """`jax.export` leaves it open, and the CPU's ways are chosen by it."""
+    (batch,) = jax.export.symbolic_shape("batch")
+    rng = np.random.default_rng(0)
+    x, first, second = (
+        jnp.asarray(rng.normal(size=n), jnp.float32) for n in ((3, 16, 16, 3), (3, 3, 3, 8), (3, 3, 4, 6))
+    )
+
+    def net(x: Any) -> Any:
+        y = ops.convolve(x, first, strides=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1))
+        y = ops.max_pool(y, (2, 2), (2, 2), ((0, 0), (0, 0)))
+        y = ops.convolve(y, second, strides=(2, 1), padding=((0, 1), (-1, 2)), dilation=(1, 2), groups=2)
+        y = ops.sum_pool(y + ops.channel_broadcast(jnp.ones(6), y.shape), (2, 2), (1, 1), ((1, 0), (0, 0)))
+        return ops.channel_sum(y), y
+
+    open_batch = jax.ShapeDtypeStruct((batch, 16, 16, 3), jnp.float32)
+    program = jax.export.export(jax.jit(net), platforms=("cpu", "cuda", "tpu"))(open_batch)
+    for got, wanted in zip(jax.jit(program.call)(x), jax.jit(net)(x), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("dtype", "n"), [(np.float64, 16_385), (np.float32, 32_769)])

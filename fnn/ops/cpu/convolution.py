@@ -35,8 +35,13 @@ def kernel_gradient(x: jax.Array, y: jax.Array, *, geometry: Geometry, exact: bo
 
 
 def _rewritable(x: jax.Array) -> bool:
-    """Whether there is something to gain: not for integers and complex numbers, nor for no images at all."""
-    return bool(jnp.issubdtype(x.dtype, jnp.floating)) and x.size > 0
+    """Whether there is something to gain, and to judge it by.
+
+    Not for integers and complex numbers, nor for no images at all; nor where `jax.export` leaves the batch open, for
+    the ways are chosen, and some of them written, for one size.
+    """
+    known = all(isinstance(size, int) for size in x.shape)
+    return known and bool(jnp.issubdtype(x.dtype, jnp.floating)) and x.size > 0
 
 
 def _widen(x: jax.Array) -> jax.Array:
