@@ -18,10 +18,14 @@ class FlagError(ValueError):
     """A flag, or a combination of flags, that cannot be run; the message says what is possible."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], arguments: str = "") -> None:
     """Runs an experiment's `main` with parsed flags.
 
     A wrong flag prints one line on the standard error and ends the process with status 2.
+
+    Args:
+      main: the experiment.
+      arguments: what it takes beside flags, in words, if anything; `main` is then given them.
     """
 
     for stream in (sys.stdout, sys.stderr):
@@ -33,15 +37,15 @@ def run(main: Callable[[], None]) -> None:
             rest = flags.FLAGS(argv)
         except flags.Error as error:
             _refuse(error)
-        if len(rest) > 1:
+        if len(rest) > 1 and not arguments:
             _refuse(f"unexpected argument {rest[1]!r}; flags are written --name=value")
         return rest
 
-    def checked(_: Sequence[str]) -> None:
+    def checked(argv: Sequence[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl would show every message of the libraries below
         try:
-            main()
+            main(*argv[1:])
         except FlagError as error:
             _refuse(error)
         except (train.checkpoint.MismatchError, train.checkpoint.InUseError) as error:
