@@ -13,6 +13,7 @@ import numpy as np
 from fnn.ops import widen
 
 
+@jax.named_scope("softmax_cross_entropy")
 def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """`−Σ_j p_j log softmax(logits)_j`: the surprise at the right class.
 
@@ -32,6 +33,7 @@ def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(exists, loss, jnp.nan)
 
 
+@jax.named_scope("multiclass_hinge")
 def multiclass_hinge(scores: jax.Array, labels: jax.Array, margin: float = 1.0) -> jax.Array:
     """`Σ_{j≠y} max(0, s_j − s_y + margin)`: the multiclass SVM loss (Weston & Watkins 1999).
 
@@ -55,6 +57,7 @@ def multiclass_hinge(scores: jax.Array, labels: jax.Array, margin: float = 1.0) 
     return jnp.where(exists, loss, jnp.nan)
 
 
+@jax.named_scope("binary_cross_entropy")
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """`−Σ_j d_j log y_j + (1 − d_j) log(1 − y_j)` with `y = sigmoid(logits)`: each class a yes or no of its own.
 
@@ -74,6 +77,7 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.sum(_weigh(labels, yes) + _weigh(1 - labels, no), axis=-1)
 
 
+@jax.named_scope("squared_error")
 def squared_error(predictions: jax.Array, targets: jax.Array, *, half: bool = False) -> jax.Array:
     """`Σ_j (y_j − t_j)²`, or half of it, whose gradient is `y − t`.
 
@@ -93,6 +97,7 @@ def squared_error(predictions: jax.Array, targets: jax.Array, *, half: bool = Fa
     return total / 2 if half else total
 
 
+@jax.named_scope("l2")
 def l2(params: Any, strength: float = 1.0) -> jax.Array:
     """`strength · Σ W²` over all kernels in a tree of parameters; biases and scales are not counted."""
     kernels = [
