@@ -195,7 +195,7 @@ def _write_number(constant: Any) -> str | None:
     if np.ndim(constant) or jnp.issubdtype(jnp.result_type(constant), jax.dtypes.extended):
         return None
     number = np.asarray(constant).item()
-    return str(number) if isinstance(number, bool) else f"{number:.4g}"
+    return str(number) if isinstance(number, int) else f"{number:.4g}"
 
 
 def _function_of(equation: JaxprEqn, known: Sequence[Written | None]) -> Callable[..., list[Any]]:

@@ -10,8 +10,8 @@ from fnn.analysis.circuit.elements import Elements, Value
 
 
 def format_number(number: complex | bool) -> str:
-    """Writes a number with four significant digits."""
-    return str(number) if isinstance(number, bool) else f"{number:.4g}"
+    """Writes a number with four significant digits, integers with all."""
+    return str(number) if isinstance(number, int) else f"{number:.4g}"
 
 
 def moments(array: np.ndarray) -> tuple[complex, float, float]:
@@ -53,7 +53,7 @@ def to_text(elements: Elements) -> str:
         for output, value in enumerate(node.outputs):
             rows.append(_row(value, node.formula or node.kind))
             ways = wires.get((place, output), [])
-            if len(ways) > 1:
+            if len(ways) > 1 and value.gradient is not None:
                 rows += [("", f"  from {name}", "", "", gradient) for name, gradient in ways]
     if not any(row[2] for row in rows[1:]):
         rows = [(row[0], row[1], *row[3:]) for row in rows]
