@@ -26,8 +26,7 @@ Shapes without numbers: `net.init(key, jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.
 """
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fnn import losses, models
 from fnn.combinators import (
@@ -75,6 +74,8 @@ from fnn.layers import (
 
 if TYPE_CHECKING:
     from fnn import analysis, data, interop, stax, train
+    from fnn import analysis, data, train
+    from fnn.analysis import backprop, check_gradients
 
 __version__ = "0.1.0"
 
@@ -129,6 +130,10 @@ __all__ = [
     "Softplus",
     "Tanh",
     # Rooms; the last five are loaded when they are first asked for.
+    # Looking into functions; loaded when they are first asked for.
+    "backprop",
+    "check_gradients",
+    # Rooms; the last three are loaded when they are first asked for.
     "losses",
     "models",
     "analysis",
@@ -141,5 +146,9 @@ __all__ = [
 
 def __getattr__(name: str) -> ModuleType:
     if name in ("analysis", "data", "interop", "stax", "train"):
+def __getattr__(name: str) -> Any:
+    if name in ("analysis", "data", "train"):
         return importlib.import_module(f"fnn.{name}")
+    if name in ("backprop", "check_gradients"):
+        return getattr(importlib.import_module("fnn.analysis"), name)
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -1,7 +1,21 @@
 """Looking at networks and runs."""
 
+from fnn.analysis.circuit import Circuit, backprop
+from fnn.analysis.gradients import Difference, GradientCheck, GradientError, check_gradients
 from fnn.analysis.pictures import draw_confusion, draw_learning_curve
 from fnn.analysis.scales import ScalePanel, draw_scales
 from fnn.analysis.sheet import SheetRow, draw_sheet
 
 __all__ = ["ScalePanel", "SheetRow", "draw_confusion", "draw_learning_curve", "draw_scales", "draw_sheet"]
+__all__ = [
+    "Circuit",
+    "Difference",
+    "GradientCheck",
+    "GradientError",
+    "SheetRow",
+    "backprop",
+    "check_gradients",
+    "draw_confusion",
+    "draw_learning_curve",
+    "draw_sheet",
+]

@@ -12,9 +12,10 @@ import numpy as np
 from fnn.analysis.circuit.elements import Elements, Value
 from fnn.analysis.circuit.fold import fold
 from fnn.analysis.circuit.passes import Passes, check_against_jax, run_passes
-from fnn.analysis.circuit.program import Program, is_differentiable, name_of, trace
+from fnn.analysis.circuit.program import Program, is_differentiable, trace
 from fnn.analysis.circuit.svg import to_svg
 from fnn.analysis.circuit.text import to_dict, to_text
+from fnn.analysis.names import name_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,11 @@ class _Box(NamedTuple):
 
 
 def fold(
-    program: Program, passes: Passes, function: str, depth: int | None = None, open: str | Iterable[str] = ()  # noqa: A002
+    program: Program,
+    passes: Passes,
+    function: str,
+    depth: int | None = None,
+    open: str | Iterable[str] = (),  # noqa: A002
 ) -> Elements:
     """Returns the nodes and wires that show a program with some of its boxes open; see `backprop`."""
     boxes = _make_boxes(program.operations, function, depth, (open,) if isinstance(open, str) else tuple(open))

@@ -78,7 +78,9 @@ def _forward(
     # The pullback is linear: an input whose gradient reads no cotangent has a gradient of zero, and nothing flows on.
     floating = [place for place, output in enumerate(outputs) if is_differentiable(output)]
     cotangents = [outputs[place] for place in floating]
-    reads = _what_each_output_reads(jax.make_jaxpr(lambda *cts: pull(_fill(outputs, dict(zip(floating, cts, strict=True)))))(*cotangents))
+    reads = _what_each_output_reads(
+        jax.make_jaxpr(lambda *cts: pull(_fill(outputs, dict(zip(floating, cts, strict=True)))))(*cotangents)
+    )
     reads = [{floating[place] for place in reading} for reading in reads]
     alive = {operation.outputs[place] for reading in reads for place in reading}
     return outputs, _Pullback(places, pull, reads, alive)

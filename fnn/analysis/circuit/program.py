@@ -1,8 +1,7 @@
 """A function as a list of operations: JAX's trace of it, with nested calls written out and plumbing left out."""
 
-import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn, Literal
 
 from fnn.analysis.circuit.signs import sign_of
+from fnn.analysis.names import name_arguments, name_leaves, name_of, parameters_of
 
 CALLS = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
 """Primitives that compute, and whose gradient is, what is written inside of them."""
@@ -85,20 +85,17 @@ def trace(f: Callable[..., Any], args: Sequence[Any], has_aux: bool) -> tuple[Pr
     writer = _Writer()
     inputs = [writer.new() for _ in leaves]
     outputs = [writer.as_value(number) for number in writer.write(closed, inputs, ())]
-    names, roots = _name_inputs(f, args, inputs)
-    for number, name in zip(outputs, _name_leaves(name_of(f), shapes[0]), strict=True):
+    names = dict(zip(inputs, name_arguments(f, args), strict=True))
+    roots = [parameter for parameter, arg in parameters_of(f, args).items() for _ in jax.tree.leaves(arg)]
+    for number, name in zip(outputs, name_leaves(name_of(f), shapes[0]), strict=True):
         names.setdefault(number, writer.names.get(number, name))
     operations = _only_needed(writer.operations, outputs)
     needed = {number for operation in operations for number in operation.inputs} | set(outputs)
     constants = {number: value for number, value in writer.constants.items() if number in needed}
     operations = _without_idle_functions(operations)
-    return Program(operations, inputs, constants, outputs, writer.names | names, roots), shapes[0]
-
-
-def name_of(f: Callable[..., Any]) -> str:
-    """Returns the name of a function, `"output"` of one that has none."""
-    name = getattr(f, "__name__", "")
-    return name if name.isidentifier() else "output"
+    return Program(
+        operations, inputs, constants, outputs, writer.names | names, dict(zip(inputs, roots, strict=True))
+    ), shapes[0]
 
 
 class _Writer:
@@ -240,25 +237,6 @@ def _without_idle_functions(operations: Sequence[Operation]) -> list[Operation]:
         operation._replace(path=tuple(scope for scope in operation.path if scope not in idle))
         for operation in operations
     ]
-
-
-def _name_inputs(
-    f: Callable[..., Any], args: Sequence[Any], inputs: Sequence[int]
-) -> tuple[dict[int, str], dict[int, str]]:
-    """Names the leaves of the arguments by the function's parameters and their place: `"params/conv1/kernel"`."""
-    try:
-        given: Mapping[str, Any] = inspect.signature(f).bind(*args).arguments
-    except (TypeError, ValueError):
-        given = {f"argument{place + 1}": arg for place, arg in enumerate(args)}
-    names = [name for argument, arg in given.items() for name in _name_leaves(argument, arg)]
-    roots = [argument for argument, arg in given.items() for _ in jax.tree.leaves(arg)]
-    return dict(zip(inputs, names, strict=True)), dict(zip(inputs, roots, strict=True))
-
-
-def _name_leaves(root: str, tree: Any) -> list[str]:
-    """Names the leaves of a tree by their place: `"params/conv1/kernel"`."""
-    leaves = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in jax.tree.leaves_with_path(tree)]
-    return [f"{root}/{leaf}" if leaf else root for leaf in leaves]
 
 
 def is_differentiable(value: Any) -> bool:

@@ -64,7 +64,9 @@ def _make_shape(node: Node, arriving: list[str]) -> Shape:
     inner = LINE * len(lines) + PADDING
     above = [_above(node, value) for value in node.outputs]
     rises = [LINE * len(words) + 2 for words in above]
-    rows = [rise + (LINE if value.gradient is not None else 2) + 2 for rise, value in zip(rises, node.outputs, strict=True)]
+    rows = [
+        rise + (LINE if value.gradient is not None else 2) + 2 for rise, value in zip(rises, node.outputs, strict=True)
+    ]
     arrivals = [LINE + 6 if words else LINE for words in arriving]
     height = max(inner, sum(rows), sum(arrivals))
 

@@ -80,7 +80,7 @@ def _draw_strip(strip: Strip) -> tuple[list[str], float, float]:
         start, end = piece.start - top, piece.end - top
         leave, arrive = rights[column_of(piece.source)], lefts[column_of(piece.target)]
         if not isinstance(piece.source, Lane):
-            parts[_line(xs[piece.source] + strip.shapes[piece.source].right, leave, start)] = None
+            parts[_line(xs[piece.source] + boxes[piece.source].width, leave, start)] = None
         parts[_curve(leave, start, arrive, end)] = None
         if isinstance(piece.target, Lane):
             parts[_line(arrive, rights[piece.target.column], end)] = None

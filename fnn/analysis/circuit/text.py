@@ -69,7 +69,9 @@ def _align(rows: Sequence[Sequence[str]], right: int) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = len(widths) - right
     lines = [
-        "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,315 @@
+"""`check_gradients`: derivatives held against central finite differences, in double precision."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend.core import jaxprs_in_params
+
+from fnn.analysis.names import name_arguments
+from fnn.layer import Layer
+
+STEP = 1e-5
+"""Of the differences, relative to an entry where it is larger than 1: about the cube root of double precision."""
+ALONE = 500
+"""Up to how many entries in all each is checked alone."""
+TOGETHER = 64
+"""How many entries are checked together where there are more."""
+AT_ONCE = 8
+"""How many groups one compiled call checks."""
+SHOWN = 5
+"""How many wrong entries an error names."""
+
+
+class Difference(NamedTuple):
+    """One entry of an argument whose derivative is not what differences say."""
+
+    path: str
+    """The argument, and the leaf in it: `"params/conv1/kernel"`."""
+    index: tuple[int, ...]
+    """The entry of that array."""
+    mode: str
+    """`"forward"` or `"reverse"`."""
+    derivative: float
+    """What JAX computes."""
+    difference: float
+    """What central differences give."""
+
+
+class GradientCheck(NamedTuple):
+    """What was compared, and agreed."""
+
+    entries: int
+    """How many entries of the arguments."""
+    kinks: int
+    """How many entries could not be compared, because the function has a kink there."""
+    modes: tuple[str, ...]
+    """Which of `"forward"` and `"reverse"` the function can be differentiated in, and was."""
+
+
+class GradientError(ArithmeticError):
+    """A derivative is wrong; `differences` has each wrong entry."""
+
+    def __init__(self, differences: Sequence[Difference], of: str) -> None:
+        self.differences = tuple(differences)
+        lines = [
+            f"{d.mode} mode: by {d.path}{list(d.index) if d.index else ''} it is {d.derivative:.9g}, "
+            f"by central differences {d.difference:.9g}"
+            for d in differences[:SHOWN]
+        ]
+        more = [f"and {len(differences) - SHOWN} more"] if len(differences) > SHOWN else []
+        super().__init__("\n  ".join([f"The derivative of {of} is wrong in {len(differences)} places.", *lines, *more]))
+
+
+def check_gradients(
+    f: Callable[..., Any] | Layer,
+    *args: Any,
+    train: bool | None = None,
+    key: jax.Array | None = None,
+    tolerance: float = 1e-5,
+    together: int | None = None,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compares the derivatives of a layer, a loss or any function with central finite differences.
+
+    All floating-point arguments are widened to double precision, in which differences are exact to ten digits. Where
+    the function gives more than one number, it is their sum, weighted by random numbers, that is differentiated. Both
+    forward mode (`jax.jvp`) and reverse mode (`jax.grad`) are checked, if the function has both.
+
+    With up to 500 entries each entry is checked alone. Of larger arguments 64 entries of an array are moved together,
+    each by a random amount; where a derivative does not fit, the group is halved until the wrong entry stands alone. So
+    a wrong entry is found if its error is larger than `tolerance` times the gradient of its group.
+
+    Where the function has a kink, as ReLU at 0 and max pooling where two entries are equal, there is no derivative to
+    compare. An entry is left out, and counted in `kinks`, if the differences of one step and of half of it differ, or
+    those to its left and right go on differing when the step is halved. To check such a function in earnest give it
+    inputs away from its kinks.
+
+    Args:
+      f: a layer, or a function of trees of arrays whose output is a tree of arrays.
+      *args: its arguments; of a layer, `params, state, x`, of which the output is differentiated by `params` and `x`.
+      train: the mode of a layer.
+      key: for a layer that is random.
+      tolerance: by how much a derivative may differ, relative to its size.
+      together: how many entries to move together; 1 checks each alone.
+      seed: of the random weights and directions.
+
+    Returns:
+      How much was compared.
+
+    Raises:
+      GradientError: if a derivative differs; it names the entries and both values.
+      TypeError: if there is nothing to differentiate, or nothing to differentiate by, or `train` is missing.
+      ValueError: if the function computes in less than double precision, or has a kink at every entry.
+
+    Example:
+      >>> layer = fnn.Conv(3, 5)
+      >>> params, state = layer.init(key, x)
+      >>> fnn.check_gradients(layer, params, state, x, train=True)
+      GradientCheck(entries=528, kinks=0, modes=('forward', 'reverse'))
+    """
+    if isinstance(f, Layer):
+        function, args = _function_of(f, args, train, key)
+    else:
+        if train is not None or key is not None:
+            raise TypeError("train and key are a layer's; give a function all its arguments in their places.")
+        function = f
+    title = f.name if isinstance(f, Layer) else getattr(f, "__name__", "the function")
+    with jax.enable_x64(True):
+        problem = _Problem(function, args, title, seed)
+        groups = list(problem.groups(together or (1 if problem.point.size <= ALONE else TOGETHER)))
+        wrong: list[Difference] = []
+        kinks = 0
+        while groups:
+            open_groups: list[tuple[int, int]] = []
+            for (start, stop), (kink, found) in zip(groups, problem.compare(groups, tolerance), strict=True):
+                if not kink and not found:
+                    continue
+                if stop - start > 1:
+                    middle = (start + stop) // 2
+                    open_groups += [(start, middle), (middle, stop)]
+                elif kink:
+                    kinks += 1
+                else:
+                    wrong += found
+            groups = open_groups
+    if wrong:
+        raise GradientError(wrong, title)
+    if kinks == problem.point.size:
+        raise ValueError(f"{title} has a kink at every entry of its arguments: give it others, away from its kinks.")
+    return GradientCheck(problem.point.size - kinks, kinks, problem.modes)
+
+
+def _function_of(
+    layer: Layer, args: Sequence[Any], train: bool | None, key: jax.Array | None
+) -> tuple[Callable[..., Any], tuple[Any, Any]]:
+    """Returns a layer's output as a function of its parameters and input, and the two."""
+    if train is None or len(args) != 3:
+        raise TypeError("check_gradients of a layer is called (layer, params, state, x, train=…), as its apply is.")
+    given_params, state, given_x = args
+
+    def apply(params: Any, x: Any) -> Any:
+        wide_state = jax.tree.map(_widen, state)
+        return layer.apply(params, wide_state, x, train=train, key=key)[0]
+
+    return apply, (given_params, given_x)
+
+
+def _is_floating(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+
+
+def _widen(leaf: Any) -> Any:
+    return jnp.asarray(leaf, jnp.float64) if _is_floating(leaf) else leaf
+
+
+class _Measured(NamedTuple):
+    """What one group of entries gives, moved together along its direction."""
+
+    center: jax.Array
+    ahead: jax.Array
+    behind: jax.Array
+    half_ahead: jax.Array
+    half_behind: jax.Array
+    size: jax.Array
+    """The sum of the magnitudes of what the function's number is a sum of."""
+    forward: jax.Array
+    """The derivative along the direction, in forward mode."""
+
+
+class _Problem:
+    """A function of one vector, of double precision, that gives one number."""
+
+    def __init__(self, function: Callable[..., Any], args: Sequence[Any], title: str, seed: int) -> None:
+        leaves, tree = jax.tree.flatten(tuple(args))
+        names = name_arguments(function, args)
+        moving = [i for i, leaf in enumerate(leaves) if _is_floating(leaf)]
+        if not any(np.size(leaves[i]) for i in moving):
+            raise TypeError(f"{title} was given no floating-point numbers to differentiate it by.")
+        self.names = [names[i] for i in moving]
+        self.shapes = [np.shape(leaves[i]) for i in moving]
+        self.offsets = np.cumsum([0, *(np.size(leaves[i]) for i in moving)])
+        self.point = np.concatenate([np.asarray(leaves[i], np.float64).reshape(-1) for i in moving])
+        random = np.random.default_rng(seed)
+
+        def outputs(vector: jax.Array) -> jax.Array:
+            given = list(leaves)
+            for i, shape, start, stop in zip(moving, self.shapes, self.offsets, self.offsets[1:], strict=False):
+                given[i] = vector[start:stop].reshape(shape)
+            made = [leaf for leaf in jax.tree.leaves(function(*tree.unflatten(given))) if _is_floating(leaf)]
+            if not made:
+                raise TypeError(f"{title} gives no floating-point numbers to differentiate.")
+            narrow = [str(leaf.dtype) for leaf in made if leaf.dtype != jnp.float64]
+            if narrow:
+                raise ValueError(_too_narrow(title, narrow[0]))
+            return jnp.concatenate([leaf.reshape(-1) for leaf in made])
+
+        closed = jax.make_jaxpr(outputs)(self.point)
+        narrow = next(_narrowings(closed), None)
+        if narrow:
+            raise ValueError(_too_narrow(title, narrow))
+        count = closed.out_avals[0].shape[0]
+        weights = random.uniform(0.5, 1, count) * random.choice([-1.0, 1.0], count) if count > 1 else np.ones(1)
+        self.direction = random.uniform(0.5, 1, self.point.size) * random.choice([-1.0, 1.0], self.point.size)
+        self.direction *= np.maximum(1, np.abs(self.point))
+
+        def number(vector: jax.Array) -> jax.Array:
+            return jnp.sum(weights * outputs(vector))
+
+        def measure(bounds: jax.Array) -> _Measured:
+            places = jnp.arange(self.point.size)
+            direction = jnp.where((bounds[0] <= places) & (places < bounds[1]), self.direction, 0.0)
+            center = weights * outputs(jnp.asarray(self.point))
+            moved = [number(self.point + step * direction) for step in (STEP, -STEP, STEP / 2, -STEP / 2)]
+            forward = jnp.nan
+            if "forward" in self.modes:
+                _, forward = jax.jvp(number, (jnp.asarray(self.point),), (direction,))
+            return _Measured(jnp.sum(center), *moved, jnp.sum(jnp.abs(center)), jnp.asarray(forward))
+
+        self.modes = tuple(mode for mode, is_there in _modes(number, self.point).items() if is_there)
+        if not self.modes:
+            raise TypeError(f"{title} can be differentiated in neither mode.")
+        self.gradient = np.asarray(jax.jit(jax.grad(number))(self.point)) if "reverse" in self.modes else None
+        self.measure = jax.jit(partial(lax.map, measure))
+
+    def groups(self, together: int) -> Iterator[tuple[int, int]]:
+        """Cuts each array's entries into groups, each given by its first entry and the one after its last."""
+        for start, stop in zip(self.offsets, self.offsets[1:], strict=False):
+            for first in range(start, stop, together):
+                yield first, min(first + together, int(stop))
+
+    def compare(self, groups: Sequence[tuple[int, int]], tolerance: float) -> Iterator[tuple[bool, list[Difference]]]:
+        """Says of each group whether the function has a kink along it, and which derivatives along it are wrong."""
+        for first in range(0, len(groups), AT_ONCE):
+            some = list(groups[first : first + AT_ONCE])
+            bounds = np.array(some + [(0, 0)] * (AT_ONCE - len(some)))
+            measured = _Measured(*map(np.asarray, self.measure(bounds)))
+            for i, group in enumerate(some):
+                yield self._judge(group, _Measured(*(field[i] for field in measured)), tolerance)
+
+    def _judge(self, group: tuple[int, int], m: _Measured, tolerance: float) -> tuple[bool, list[Difference]]:
+        start, stop = group
+        direction = self.direction[start:stop]
+        derivatives = {"forward": float(m.forward)} if "forward" in self.modes else {}
+        sizes = [abs(derivative) for derivative in derivatives.values()]
+        if self.gradient is not None:
+            products = self.gradient[start:stop] * direction
+            derivatives["reverse"] = float(products.sum())
+            sizes.append(float(np.linalg.norm(products)))
+        whole = float(m.ahead - m.behind) / (2 * STEP)
+        half = float(m.half_ahead - m.half_behind) / STEP
+        # By how much the slopes to the right and to the left differ: in proportion to the step, if there is no kink.
+        bend = float(m.ahead - 2 * m.center + m.behind) / STEP
+        half_bend = float(m.half_ahead - 2 * m.center + m.half_behind) / (STEP / 2)
+        rounding = 50 * float(np.finfo(np.float64).eps * m.size) / STEP
+        allowed = tolerance * max(*sizes, abs(half)) + rounding
+        kink = abs(whole - half) > allowed or abs(half_bend) > max(0.75 * abs(bend), allowed)
+        by = float(direction[0]) if stop - start == 1 else 1.0
+        found = [
+            Difference(*self._place(start), mode, derivative / by, half / by)
+            for mode, derivative in derivatives.items()
+            if not abs(derivative - half) <= allowed  # also if one of them is no number
+        ]
+        return kink, found
+
+    def _place(self, entry: int) -> tuple[str, tuple[int, ...]]:
+        """Returns the array that an entry of the vector is of, and its index there."""
+        leaf = int(np.searchsorted(self.offsets, entry, side="right")) - 1
+        index = np.unravel_index(entry - self.offsets[leaf], self.shapes[leaf]) if self.shapes[leaf] else ()
+        return self.names[leaf], tuple(map(int, index))
+
+
+def _modes(number: Callable[[Any], Any], point: np.ndarray) -> dict[str, bool]:
+    """Says in which modes a function can be differentiated: a `custom_vjp` has no forward mode, a loop no reverse."""
+    modes = {}
+    for mode, derivative in (("forward", jax.jacfwd(number)), ("reverse", jax.grad(number))):
+        try:
+            jax.eval_shape(derivative, point)
+            modes[mode] = True
+        except (TypeError, ValueError) as error:
+            if "custom_vjp" not in str(error) and "Reverse-mode" not in str(error):
+                raise
+            modes[mode] = False
+    return modes
+
+
+def _narrowings(jaxpr: Any) -> Iterator[str]:
+    """Yields the dtype of every conversion from double precision to less."""
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        if equation.primitive.name == "convert_element_type" and equation.invars[0].aval.dtype == jnp.float64:
+            dtype = equation.outvars[0].aval.dtype
+            if jnp.issubdtype(dtype, jnp.floating) and dtype != jnp.float64:
+                yield str(dtype)
+        for inner in jaxprs_in_params(equation.params):
+            yield from _narrowings(inner)
+
+
+def _too_narrow(title: str, dtype: str) -> str:
+    return (
+        f"{title} computes in {dtype} when it is given float64; differences would drown in its rounding. Let it "
+        "compute in its input's dtype."
+    )
