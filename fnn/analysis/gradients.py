@@ -30,8 +30,8 @@ class Difference(NamedTuple):
 
     path: str
     """The argument, and the leaf in it: `"params/conv1/kernel"`."""
-    index: tuple[int, ...]
-    """The entry of that array."""
+    entry: tuple[int, ...]
+    """Which of that array's."""
     mode: str
     """`"forward"` or `"reverse"`."""
     derivative: float
@@ -57,7 +57,7 @@ class GradientError(ArithmeticError):
     def __init__(self, differences: Sequence[Difference], of: str) -> None:
         self.differences = tuple(differences)
         lines = [
-            f"{d.mode} mode: by {d.path}{list(d.index) if d.index else ''} it is {d.derivative:.9g}, "
+            f"{d.mode} mode: by {d.path}{list(d.entry) if d.entry else ''} it is {d.derivative:.9g}, "
             f"by central differences {d.difference:.9g}"
             for d in differences[:SHOWN]
         ]
@@ -170,14 +170,14 @@ def _widen(leaf: Any) -> Any:
 class _Measured(NamedTuple):
     """What one group of entries gives, moved together along its direction."""
 
-    center: jax.Array
-    ahead: jax.Array
-    behind: jax.Array
-    half_ahead: jax.Array
-    half_behind: jax.Array
-    size: jax.Array
+    center: Any
+    ahead: Any
+    behind: Any
+    half_ahead: Any
+    half_behind: Any
+    size: Any
     """The sum of the magnitudes of what the function's number is a sum of."""
-    forward: jax.Array
+    forward: Any
     """The derivative along the direction, in forward mode."""
 
 
@@ -223,12 +223,18 @@ class _Problem:
         def measure(bounds: jax.Array) -> _Measured:
             places = jnp.arange(self.point.size)
             direction = jnp.where((bounds[0] <= places) & (places < bounds[1]), self.direction, 0.0)
-            center = weights * outputs(jnp.asarray(self.point))
-            moved = [number(self.point + step * direction) for step in (STEP, -STEP, STEP / 2, -STEP / 2)]
-            forward = jnp.nan
-            if "forward" in self.modes:
-                _, forward = jax.jvp(number, (jnp.asarray(self.point),), (direction,))
-            return _Measured(jnp.sum(center), *moved, jnp.sum(jnp.abs(center)), jnp.asarray(forward))
+            point = jnp.asarray(self.point)
+            terms = weights * outputs(point)
+            has_forward = "forward" in self.modes
+            return _Measured(
+                center=jnp.sum(terms),
+                ahead=number(point + STEP * direction),
+                behind=number(point - STEP * direction),
+                half_ahead=number(point + STEP / 2 * direction),
+                half_behind=number(point - STEP / 2 * direction),
+                size=jnp.sum(jnp.abs(terms)),
+                forward=jax.jvp(number, (point,), (direction,))[1] if has_forward else jnp.nan,
+            )
 
         self.modes = tuple(mode for mode, is_there in _modes(number, self.point).items() if is_there)
         if not self.modes:
@@ -247,25 +253,25 @@ class _Problem:
         for first in range(0, len(groups), AT_ONCE):
             some = list(groups[first : first + AT_ONCE])
             bounds = np.array(some + [(0, 0)] * (AT_ONCE - len(some)))
-            measured = _Measured(*map(np.asarray, self.measure(bounds)))
+            measured = jax.device_get(self.measure(bounds))
             for i, group in enumerate(some):
-                yield self._judge(group, _Measured(*(field[i] for field in measured)), tolerance)
+                yield self._judge(group, jax.tree.map(lambda numbers, i=i: float(numbers[i]), measured), tolerance)
 
     def _judge(self, group: tuple[int, int], m: _Measured, tolerance: float) -> tuple[bool, list[Difference]]:
         start, stop = group
         direction = self.direction[start:stop]
-        derivatives = {"forward": float(m.forward)} if "forward" in self.modes else {}
+        derivatives = {"forward": m.forward} if "forward" in self.modes else {}
         sizes = [abs(derivative) for derivative in derivatives.values()]
         if self.gradient is not None:
             products = self.gradient[start:stop] * direction
             derivatives["reverse"] = float(products.sum())
             sizes.append(float(np.linalg.norm(products)))
-        whole = float(m.ahead - m.behind) / (2 * STEP)
-        half = float(m.half_ahead - m.half_behind) / STEP
+        whole = (m.ahead - m.behind) / (2 * STEP)
+        half = (m.half_ahead - m.half_behind) / STEP
         # By how much the slopes to the right and to the left differ: in proportion to the step, if there is no kink.
-        bend = float(m.ahead - 2 * m.center + m.behind) / STEP
-        half_bend = float(m.half_ahead - 2 * m.center + m.half_behind) / (STEP / 2)
-        rounding = 50 * float(np.finfo(np.float64).eps * m.size) / STEP
+        bend = (m.ahead - 2 * m.center + m.behind) / STEP
+        half_bend = (m.half_ahead - 2 * m.center + m.half_behind) / (STEP / 2)
+        rounding = 50 * float(np.finfo(np.float64).eps) * m.size / STEP
         allowed = tolerance * max(*sizes, abs(half)) + rounding
         kink = abs(whole - half) > allowed or abs(half_bend) > max(0.75 * abs(bend), allowed)
         by = float(direction[0]) if stop - start == 1 else 1.0

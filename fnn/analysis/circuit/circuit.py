@@ -122,7 +122,6 @@ def backprop(
 
 def _check_cotangent(shape: Any, cotangent: Any) -> Any:
     """Returns the gradient at the output, 1 if none is given."""
-    described = [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(shape)]
     if cotangent is None:
         if not isinstance(shape, jax.ShapeDtypeStruct) or shape.shape:
             raise ValueError(

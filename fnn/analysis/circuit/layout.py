@@ -7,6 +7,7 @@ boxes are shifted so that wires run straight where they can. scipy is imported w
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 SWEEPS = 24
@@ -207,7 +208,7 @@ def _rooms(graph: _Graph, column: Sequence[int]) -> list[float]:
     """Returns by how much each item of a column but the first must start below the one before it."""
     return [
         graph.heights[above] + (SPACE / 2 if graph.is_lane(above) and graph.is_lane(below) else SPACE)
-        for above, below in zip(column, column[1:], strict=False)
+        for above, below in pairwise(column)
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
 
 from fnn.analysis.circuit.program import Operation, Program, is_differentiable
 
@@ -21,7 +22,7 @@ class Passes(NamedTuple):
     gradients: dict[int, Any]
     """The gradient at each value that one reaches."""
     contributions: dict[tuple[int, int], Any]
-    """The gradient that comes back through each input: by the operation's place in the program, and the input's in it."""
+    """The gradient that comes back through each input, by the places of the operation and of the input in it."""
 
 
 def run_passes(program: Program, leaves: Sequence[Any], cotangents: Sequence[Any]) -> Passes:
@@ -75,13 +76,14 @@ def _forward(
         return operation.function(*arguments)
 
     outputs, pull = jax.vjp(function, *(given[place] for place in places))
-    # The pullback is linear: an input whose gradient reads no cotangent has a gradient of zero, and nothing flows on.
     floating = [place for place, output in enumerate(outputs) if is_differentiable(output)]
-    cotangents = [outputs[place] for place in floating]
-    reads = _what_each_output_reads(
-        jax.make_jaxpr(lambda *cts: pull(_fill(outputs, dict(zip(floating, cts, strict=True)))))(*cotangents)
-    )
-    reads = [{floating[place] for place in reading} for reading in reads]
+
+    def pull_floating(*cotangents: Any) -> Sequence[Any]:
+        return pull(_fill(outputs, dict(zip(floating, cotangents, strict=True))))
+
+    # The pullback is linear: an input whose gradient reads no cotangent has a gradient of zero, and nothing flows on.
+    linear = jax.make_jaxpr(pull_floating)(*(outputs[place] for place in floating))
+    reads = [{floating[place] for place in reading} for reading in _what_each_output_reads(linear)]
     alive = {operation.outputs[place] for reading in reads for place in reading}
     return outputs, _Pullback(places, pull, reads, alive)
 
@@ -96,7 +98,7 @@ def _what_each_output_reads(closed: Any) -> list[set[int]]:
 
 
 def _is_variable(atom: Any) -> bool:
-    return not isinstance(atom, jax.extend.core.Literal)
+    return not isinstance(atom, Literal)
 
 
 def _fill(outputs: Sequence[Any], cotangents: Mapping[int, Any]) -> list[Any]:
@@ -186,8 +188,8 @@ def check_against_jax(
             at = np.unravel_index(np.argmax(np.abs(got[i] - wanted[i])), got[i].shape)
             raise FloatingPointError(
                 f"backprop found a gradient of {got[i][at]} at {program.names[program.inputs[places[i]]]!r}"
-                f"{list(map(int, at)) if at else ''}, jax.vjp of the whole function {wanted[i][at]}. If the function is "
-                "not chaotic there, this is an error of fnn: please report it with the function."
+                f"{list(map(int, at)) if at else ''}, jax.vjp of the whole function {wanted[i][at]}. If the "
+                "function is not chaotic there, this is an error of fnn: please report it with the function."
             )
 
 

@@ -181,6 +181,8 @@ def _passes_on(equation: JaxprEqn) -> bool:
     """Says whether an equation gives back what it is given."""
     if equation.primitive.name in ("name", "copy", "copy_p"):
         return True
+    if equation.primitive.name in ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod"):
+        return not equation.params["axes"]
     return (
         equation.primitive.name == "convert_element_type"
         and equation.invars[0].aval.dtype == equation.outvars[0].aval.dtype  # pyright: ignore[reportAttributeAccessIssue]

@@ -85,11 +85,13 @@ def _make_shape(node: Node, arriving: list[str]) -> Shape:
     gradients = [describe(value.gradient) if value.gradient is not None else "" for value in node.outputs]
     width = right + max([text_width(words) for words, _ in written] + [text_width(g) for g in gradients] + [STUB]) + 10
 
-    top = (height - inner) / 2
+    first = (height - inner) / 2 + PADDING / 2
     texts = [
-        Text((left + right) / 2, top + PADDING / 2 + LINE * (i + 0.78), words, look, "middle")
+        Text((left + right) / 2, first + LINE * (i + 0.78), words, look, "middle")
         for i, (words, look) in enumerate(lines)
     ]
+    top = min((height - inner) / 2, *(y - 6 for y in (*ins, *outs)))  # every wire ends at the rectangle
+    bottom = max((height + inner) / 2, *(y + 6 for y in (*ins, *outs)))
     for y, words, gradient in zip(outs, above, gradients, strict=True):
         for i, line in enumerate(reversed(words)):
             texts.append(Text(right + 5, y - 4 - LINE * i, line, "forward" if i == 0 else "quiet"))
@@ -99,7 +101,7 @@ def _make_shape(node: Node, arriving: list[str]) -> Shape:
         if words:
             texts.append(Text(left - 5, y + FONT + 1, words, "gradient", "end"))
     box = Box(width, height, tuple(ins), tuple(outs))
-    return Shape(node.kind, box, left, right, top, top + inner, texts, _tip(node))
+    return Shape(node.kind, box, left, right, top, bottom, texts, _tip(node))
 
 
 def make_reference(name: str, leaves: bool) -> Shape:

@@ -1,11 +1,10 @@
-"""A drawing that is too wide goes on in a new line: each line is a drawing of its own, with references to the others."""
+"""A drawing that is too wide goes on in a new line: each is a drawing of its own, with references to the others."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from fnn.analysis.circuit.layout import Wire, assign_columns
 from fnn.analysis.circuit.shapes import Shape, make_reference
-
 
 ROOM = 50.0
 """About what the space between two columns takes, in pixels."""

@@ -38,7 +38,8 @@ def to_svg(elements: Elements, width: float | None) -> str:
     right, bottom = math.ceil(right + MARGIN), math.ceil(y - 2 * GAP + MARGIN)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{right}" height="{bottom}" viewBox="0 0 {right} {bottom}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{right}" height="{bottom}" '
+            f'viewBox="0 0 {right} {bottom}">',
             f"<style>{STYLE}</style>",
             f'<rect width="{right}" height="{bottom}" fill="white"/>',
             _write(Text(MARGIN, MARGIN + FONT, legend, "quiet")),

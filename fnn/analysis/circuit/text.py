@@ -68,13 +68,12 @@ def _align(rows: Sequence[Sequence[str]], right: int) -> str:
     """Lines columns up, the last `right` of them at their right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = len(widths) - right
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+
+    def line(row: Sequence[str]) -> str:
+        padded = [cell.ljust(width) for cell, width in zip(row[:left], widths[:left], strict=True)]
+        return "  ".join(padded + [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)])
+
+    return "\n".join(line(row).rstrip() for row in rows)
 
 
 def to_dict(elements: Elements) -> dict[str, Any]:
