@@ -81,12 +81,12 @@ def backprop(
       ...     q = checkpoint_name(x + y, "q")        # from jax.ad_checkpoint: gives a value a name
       ...     return q * z
       >>> print(fnn.backprop(f, -2.0, 5.0, -4.0))
-      value  is      forward  gradient
-      x      input        -2        -4
-      y      input         5        -4
-      z      input        -4         3
-      q      x + y         3        -4
-      f      q × z       -12         1
+      value  is     forward  gradient
+      x      input       -2        -4
+      y      input        5        -4
+      z      input       -4         3
+      q      x + y        3        -4
+      f      q × z      -12         1
 
     A layer is one box, named by its path in the network, and so is every `jax.named_scope`, every function under
     `jax.jit` and every rule of its own that `jax.custom_jvp` or `jax.custom_vjp` gives. `scan`, `while` and `cond` are

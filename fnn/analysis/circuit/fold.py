@@ -91,7 +91,7 @@ def _make_boxes(
         """Returns the outermost closed scope around an operation, by its path."""
         for end in range(len(path) + 1):
             is_innermost = end > 0 and path[:end] not in around_layers
-            if path[:end] not in opened and (end == depth or is_innermost):
+            if path[:end] not in opened and (is_innermost or (depth is not None and end >= depth)):
                 return path[:end]
         return None
 

@@ -10,8 +10,9 @@ from jax.extend.core import Literal
 
 from fnn.analysis.circuit.program import Operation, Program, is_differentiable
 
-TOLERANCE = 100
-"""By how many units of rounding, relative to its largest entry, a gradient may differ from JAX's without a question."""
+TOLERANCE, NARROW_TOLERANCE = 100, 8
+"""By how many units of rounding, relative to its largest entry, a gradient may differ from JAX's without a question; the
+second is for functions that compute in half precision."""
 
 
 class Passes(NamedTuple):
@@ -155,7 +156,7 @@ def check_against_jax(
 
     Both are sums of the same numbers in another order. Where they differ by more than a few roundings, as gradients do
     that are zero but for rounding (of a bias before BatchNorm), the inputs are changed by one rounding, too: what
-    that changes, the order of a sum may change.
+    that changes, the order of a sum may change as well.
 
     Raises:
       FloatingPointError: if they differ by more.
@@ -173,18 +174,22 @@ def check_against_jax(
 
         return jax.vjp(function, *(leaves[place] for place in places), has_aux=has_aux)[1](cotangent)
 
+    floating = [value.dtype for value in passes.values.values() if jnp.issubdtype(value.dtype, jnp.inexact)]
+    rounding = max(float(jnp.finfo(dtype).eps) for dtype in floating)
+    tolerance = rounding * (TOLERANCE if rounding < 1e-4 else NARROW_TOLERANCE)
     wanted = [np.asarray(leaf) for leaf in gradient(leaves, cotangent)]
     got = [passes.gradients[program.inputs[place]] for place in places]
-    wrong = [i for i, pair in enumerate(zip(got, wanted, strict=True)) if not _is_close(*pair, slack=0)]
+    wrong = [i for i, pair in enumerate(zip(got, wanted, strict=True)) if not _is_close(*pair, tolerance, 0)]
     if not wrong:
         return
     moved = list(leaves)
     for place in places:
-        moved[place] = jnp.asarray(leaves[place]) * (1 + jnp.finfo(jnp.result_type(leaves[place])).eps)
+        moved[place] = jnp.asarray(leaves[place]) * jnp.asarray(1 + rounding, jnp.result_type(leaves[place]))
     changed = [np.asarray(leaf) for leaf in gradient(moved, cotangent)]
     for i in wrong:
-        slack = TOLERANCE * np.max(np.abs(changed[i] - wanted[i]), initial=0, where=np.isfinite(changed[i] - wanted[i]))
-        if not _is_close(got[i], wanted[i], slack=float(slack)):
+        change = np.abs(changed[i] - wanted[i])
+        slack = 100 * float(np.max(change, initial=0, where=np.isfinite(change)))
+        if not _is_close(got[i], wanted[i], tolerance, slack):
             at = np.unravel_index(np.argmax(np.abs(got[i] - wanted[i])), got[i].shape)
             raise FloatingPointError(
                 f"backprop found a gradient of {got[i][at]} at {program.names[program.inputs[places[i]]]!r}"
@@ -193,11 +198,10 @@ def check_against_jax(
             )
 
 
-def _is_close(got: np.ndarray, wanted: np.ndarray, slack: float) -> bool:
+def _is_close(got: np.ndarray, wanted: np.ndarray, tolerance: float, slack: float) -> bool:
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
         return False
     wide = np.complex128 if np.issubdtype(got.dtype, np.complexfloating) else np.float64
     a, b = got.astype(wide), wanted.astype(wide)
     size = np.max(np.abs(b), initial=0, where=np.isfinite(b))
-    allowed = TOLERANCE * float(jnp.finfo(got.dtype).eps) * size + slack
-    return bool(np.allclose(a, b, rtol=0, atol=allowed, equal_nan=True))
+    return bool(np.allclose(a, b, rtol=0, atol=tolerance * size + slack, equal_nan=True))

@@ -64,8 +64,6 @@ def test_depth(network: fnn.analysis.Circuit, depth: int | None, layers: list[st
 def test_what_is_opened(
     network: fnn.analysis.Circuit, depth: int | None, opened: str | Iterable[str], layers: list[str]
 ) -> None:
-    if depth == 0:  # the whole function is open, its layers are as by default
-        layers = INNERMOST[1:]
     assert titles(network.fold(depth, opened)) == layers
 
 
