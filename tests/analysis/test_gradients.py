@@ -96,9 +96,8 @@ def test_every_layer_is_right(name: tuple[str, str], key: jax.Array) -> None:
 def test_kinks_are_left_out_and_counted() -> None:
     x = jnp.array([-1.0, 0.0, 2.0, 1e-6, -0.5])
     assert fnn.check_gradients(fnn.Relu, {}, {}, x, train=False) == (3, 2, ("forward", "reverse"))
-    ties = jnp.array([[1.0, 1.0], [3.0, 2.0]]).reshape(1, 2, 2, 1).transpose(0, 2, 1, 3)
-    pool = fnn.MaxPool((2, 1))
-    assert fnn.check_gradients(pool, {}, {}, jnp.concatenate([ties, ties + 4], 1), train=False).kinks == 0
+    tie = jnp.array([1.0, 1.0, 3.0, 2.0]).reshape(1, 4, 1)
+    assert fnn.check_gradients(fnn.MaxPool(2), {}, {}, tie, train=False) == (2, 2, ("forward", "reverse"))
     assert fnn.check_gradients(lambda x: jnp.max(x), jnp.array([1.0, 3.0, 3.0])).kinks == 2
     with pytest.raises(ValueError, match="relu has a kink at every entry"):
         fnn.check_gradients(fnn.Relu, {}, {}, jnp.zeros(4), train=False)
