@@ -21,7 +21,7 @@ Shapes without numbers: `net.init(key, jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.
 `jax.eval_shape`. What changes during a forward pass (BatchNorm's running moments) is in `state`; what is random
 (Dropout) takes `key=`. A layer of your own is two functions: see `fnn.stateless`. Read `fnn/layer.py` first.
 
-`fnn.backprop` shows what flows forward and back through any of this, `fnn.check_gradients` checks a layer's derivatives.
+`fnn.backprop` shows what flows forward and back through any of this; `fnn.check_gradients` checks its derivatives.
 `fnn.data.load` gives real images, `fnn.train.fit` trains, `fnn.models` holds the networks of the literature, and
 `python -m experiments.classify --help` runs all of it from flags.
 """

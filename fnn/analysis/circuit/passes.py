@@ -11,8 +11,8 @@ from jax.extend.core import Literal
 from fnn.analysis.circuit.program import Operation, Program, is_differentiable
 
 TOLERANCE, NARROW_TOLERANCE = 100, 8
-"""By how many units of rounding, relative to its largest entry, a gradient may differ from JAX's without a question; the
-second is for functions that compute in half precision."""
+"""By how many units of rounding, relative to its largest entry, a gradient may differ from JAX's without a question;
+the second is for functions that compute in half precision."""
 
 
 class Passes(NamedTuple):
