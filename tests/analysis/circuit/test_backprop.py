@@ -194,7 +194,9 @@ def test_a_tree_of_outputs_takes_a_tree_of_cotangents() -> None:
     params = {"w": jnp.array([1.0, 2.0]), "b": jnp.array(0.5)}
     gradient = {"w": jnp.array([0.3, -0.1]), "b": jnp.array(0.7)}
     optimizer = optax.adam(1e-2)
-    state = optimizer.init(params)
+    with jax.numpy_dtype_promotion("standard"):  # optax's own
+        # After one step the gradient of an update is not zero, as it is at the first.
+        state = optimizer.update({"w": jnp.array([-0.2, 0.4]), "b": jnp.array(0.1)}, optimizer.init(params))[1]
 
     def update(gradient: Any, state: Any, params: Any) -> Any:
         updates, _ = optimizer.update(gradient, state, params)
@@ -208,7 +210,8 @@ def test_a_tree_of_outputs_takes_a_tree_of_cotangents() -> None:
         np.testing.assert_allclose(circuit[f"update/{name}"].array, new[name], rtol=1e-6)
         for argument, wanted in zip(("gradient", "params"), pull(cotangent), strict=True):
             got = np.asarray(circuit[f"{argument}/{name}"].gradient)
-            np.testing.assert_allclose(got, wanted[name], rtol=2e-5, atol=1e-8)
+            np.testing.assert_allclose(got, wanted[name], rtol=1e-4)
+            assert np.all(got != 0)
     assert circuit["state/0/count"].gradient is None
     assert circuit["state/0/mu/w"].gradient is not None
 
