@@ -8,18 +8,22 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
 
 from fnn.layer import Layer, Params, State
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["x", "y"], meta_fields=["path"])
+@partial(jax.tree_util.register_dataclass, data_fields=["x", "y"], meta_fields=["path", "parameters"])
 @dataclass(frozen=True)
 class Passage:
     """One layer's turn in a forward pass. A tree of its `x` and `y`, so that `jit` can return it."""
 
     path: str
-    """The layer's names from the outside in: `"features/conv1"`; a layer's second turn is `"features/conv1#2"`."""
+    """The layer's names from the outside in: `"features/conv1"`; a layer's second turn is `"features/conv1#2"`, and what
+    passes inside of that `"features/conv1#2/…"`. The name stack of the operations begins with the same names."""
+    parameters: int
+    """How many numbers the layer's parameters hold."""
     x: Any
     y: Any
 
@@ -83,27 +87,36 @@ class _Watch:
         self.shifts = {shift.path: shift for shift in shifts}
         self.trace = get_opaque_trace_state()
 
-    def begin(self) -> "_Turn":
-        path = "/".join(self.path)
+    @contextmanager
+    def inside(self, name: str, params: Params) -> Iterator["_Turn"]:
+        outside = self.path
+        path = "/".join((*outside, name))
         turn = self.turns[path] = self.turns.get(path, 0) + 1
-        path = path if turn == 1 else f"{path}#{turn}"
-        return _Turn(path, self.passages, self.shifts.get(path, Passage(path, None, None)))
+        name = name if turn == 1 else f"{name}#{turn}"
+        self.path = (*outside, name)
+        path = "/".join(self.path)
+        parameters = sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
+        try:
+            with jax.named_scope(name):
+                yield _Turn(path, parameters, self.passages, self.shifts.get(path))
+        finally:
+            self.path = outside
 
 
 class _Turn:
     """One layer's turn: between its input and its output."""
 
-    def __init__(self, path: str, passages: list[Passage], shift: Passage) -> None:
-        self.path, self.passages, self.shift = path, passages, shift
+    def __init__(self, path: str, parameters: int, passages: list[Passage], shift: Passage | None) -> None:
+        self.path, self.parameters, self.passages, self.shift = path, parameters, passages, shift
         self.x: Any = None
 
     def enter(self, x: Any) -> Any:
-        self.x = _shifted(x, self.shift.x)
+        self.x = _shifted(x, self.shift and self.shift.x)
         return self.x
 
     def leave(self, y: Any) -> Any:
-        y = _shifted(y, self.shift.y)
-        self.passages.append(Passage(self.path, self.x, y))
+        y = _shifted(y, self.shift and self.shift.y)
+        self.passages.append(Passage(self.path, self.parameters, self.x, y))
         return y
 
 
@@ -127,23 +140,18 @@ def watched() -> bool:
 
 
 @contextmanager
-def passing(name: str) -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
+def passing(name: str, params: Params) -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
     """Runs the child `name` of a combinator: its operations carry the name, and a watch sees what passes.
 
     Yields two functions: one to call with the child's input, one with its output. Each gives back what to go on with.
     """
     watch = _WATCH.get()
-    with jax.named_scope(name):
-        if watch is None or not watched():
+    if watch is None or not watched():
+        with jax.named_scope(name):
             yield _unchanged, _unchanged
-            return
-        outside = watch.path
-        watch.path = (*outside, name)
-        try:
-            turn = watch.begin()
+    else:
+        with watch.inside(name, params) as turn:
             yield turn.enter, turn.leave
-        finally:
-            watch.path = outside
 
 
 def _unchanged(tree: Any) -> Any:

@@ -71,7 +71,7 @@ def test_one_sees_into_repeat_and_remat(key: jax.Array, x: jax.Array, train: boo
 def test_a_second_turn_of_one_layer_is_told_apart(key: jax.Array, x: jax.Array) -> None:
     twice = fnn.graph({"a": ("same", "x"), "b": ("same", "a")}, same=fnn.serial(fnn.Dense(3)))
     _, _, seen = fnn.intermediates(twice, *twice.init(key, x), x, train=False)
-    assert [passage.path for passage in seen] == ["same/dense1", "same", "same/dense1#2", "same#2"]
+    assert [passage.path for passage in seen] == ["same/dense1", "same", "same#2/dense1", "same#2"]
 
 
 def test_nothing_leaks_from_an_inner_trace(key: jax.Array, x: jax.Array) -> None:
@@ -108,13 +108,13 @@ def test_the_gradient_of_shifts_is_what_flows_back(key: jax.Array, x: jax.Array)
 def test_shifts_are_added_where_they_are_said(key: jax.Array, x: jax.Array) -> None:
     net = fnn.serial(a=fnn.Identity, b=fnn.Identity)
     one, none = jnp.ones_like(x), None
-    shifts = [fnn.Passage("a", one, none), fnn.Passage("b", none, 2 * one)]
+    shifts = [fnn.Passage("a", 0, one, none), fnn.Passage("b", 0, none, 2 * one)]
     y, _, seen = fnn.intermediates(net, {}, {}, x, train=False, shifts=shifts)
     assert equal(y, x + 3)
     assert equal([passage.y for passage in seen], [x + 1, x + 3])
     assert equal(seen[0].x, x + 1)
     with pytest.raises(ValueError, match=r"cannot shift \['c'\].*'a', 'b'"):
-        fnn.intermediates(net, {}, {}, x, train=False, shifts=[fnn.Passage("c", one, none)])
+        fnn.intermediates(net, {}, {}, x, train=False, shifts=[fnn.Passage("c", 0, one, none)])
 
 
 def test_the_watch_ends_with_an_error_and_with_the_pass(key: jax.Array, x: jax.Array) -> None:

@@ -22,7 +22,7 @@ def name_children(
 
     Raises:
       TypeError: if something is no layer.
-      ValueError: if there are no layers, or two of one name, or a name holds a slash.
+      ValueError: if there are no layers, or two of one name, or a name holds a slash or a number sign.
     """
     children: dict[str, Layer] = {}
     counts: dict[str, int] = {}
@@ -41,8 +41,8 @@ def name_children(
     if not children:
         raise ValueError(f"{combinator} expects at least one layer.")
     for name in children:
-        if not name or "/" in name:
-            raise ValueError(f"{combinator} cannot name a layer {name!r}: a name is not empty and holds no '/'.")
+        if not name or "/" in name or "#" in name:  # with which `intermediates` writes paths and turns
+            raise ValueError(f"{combinator} cannot name a layer {name!r}: a name is not empty and holds no '/' or '#'.")
     return children
 
 
@@ -74,9 +74,10 @@ def apply_child(
     name: str, layer: Layer, params: Params, state: State, x: Any, *, train: bool, key: jax.Array | None
 ) -> tuple[Any, State]:
     """Applies the child `name` with its own entries of its parent's `params` and `state`."""
-    with expect.located(name, x), passing(name) as (enter, leave):
-        own = None if key is None else named_key(key, name)
-        y, new_state = layer.apply(params.get(name, {}), state.get(name, {}), enter(x), train=train, key=own)
+    own_params = params.get(name, {})
+    with expect.located(name, x), passing(name, own_params) as (enter, leave):
+        own_key = None if key is None else named_key(key, name)
+        y, new_state = layer.apply(own_params, state.get(name, {}), enter(x), train=train, key=own_key)
         return leave(y), new_state
 
 

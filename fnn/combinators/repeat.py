@@ -61,7 +61,7 @@ def repeat(block: Layer, times: int, *, unroll: bool = False) -> Layer:
             states = []
             for i in range(times):
                 block_params, block_state = jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
-                with passing(str(i)) as (enter, leave):
+                with passing(str(i), block_params) as (enter, leave):
                     y, block_state = step(block_params, block_state, enter(x), i, train, key)
                     x = leave(y)
                 states.append(block_state)
