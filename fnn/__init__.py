@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from fnn import analysis, data, interop, stax, train
     from fnn import analysis, data, train
     from fnn.analysis import backprop, check_gradients
+    from fnn.analysis import summarize
 
 __version__ = "0.1.0"
 
@@ -135,12 +136,15 @@ __all__ = [
     "backprop",
     "check_gradients",
     # Rooms; the last three are loaded when they are first asked for.
+    # Rooms.
     "losses",
     "models",
+    # These are loaded when they are first asked for.
     "analysis",
     "data",
     "interop",
     "stax",
+    "summarize",
     "train",
 ]
 
@@ -152,4 +156,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"fnn.{name}")
     if name in ("backprop", "check_gradients"):
         return getattr(importlib.import_module("fnn.analysis"), name)
+def __getattr__(name: str) -> Any:
+    if name in ("analysis", "data", "train"):
+        return importlib.import_module(f"fnn.{name}")
+    if name == "summarize":
+        return importlib.import_module("fnn.analysis").summarize
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -5,6 +5,7 @@ from fnn.analysis.gradients import Difference, GradientCheck, GradientError, che
 from fnn.analysis.pictures import draw_confusion, draw_learning_curve
 from fnn.analysis.scales import ScalePanel, draw_scales
 from fnn.analysis.sheet import SheetRow, draw_sheet
+from fnn.analysis.summary import ReceptiveField, Row, Summary, summarize
 
 __all__ = ["ScalePanel", "SheetRow", "draw_confusion", "draw_learning_curve", "draw_scales", "draw_sheet"]
 __all__ = [
@@ -18,4 +19,13 @@ __all__ = [
     "draw_confusion",
     "draw_learning_curve",
     "draw_sheet",
+__all__ = [
+    "ReceptiveField",
+    "Row",
+    "SheetRow",
+    "Summary",
+    "draw_confusion",
+    "draw_learning_curve",
+    "draw_sheet",
+    "summarize",
 ]

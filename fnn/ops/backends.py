@@ -11,6 +11,9 @@ from jax.interpreters import mlir
 Operation = Callable[..., jax.Array]
 """From arrays and static keyword arguments to one array."""
 
+DEFINITIONS: dict[Primitive, Operation] = {}
+"""What each primitive computes, in the words of `lax`, whatever way a backend takes: for those who read programs."""
+
 
 def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu: Operation) -> Primitive:
     """Makes a primitive that computes in one way on the CPU and in another on every other backend.
@@ -25,6 +28,7 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
       on_cpu: the same, written so that XLA's CPU backend is fast at it.
     """
     primitive = Primitive(name)
+    DEFINITIONS[primitive] = anywhere
 
     @primitive.def_abstract_eval
     def _(*operands: Any, **arguments: Any) -> Any:

@@ -1,0 +1,50 @@
+"""Which of JAX's primitives compute and which only move numbers."""
+
+ARITHMETIC = frozenset(
+    """
+    abs acos acosh add add_any asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp cos cosh digamma div
+    erf erf_inv erfc exp exp2 expm1 floor igamma igamma_grad_a igammac integer_pow lgamma log log1p logistic max min
+    mul neg nextafter polygamma pow random_gamma_grad regularized_incomplete_beta rem round rsqrt sign sin sinh sqrt
+    square sub tan tanh zeta
+    """.split()
+)
+"""One operation for each number of the result, which depends on the numbers at its own place alone."""
+
+CHOICES = frozenset(
+    """
+    and bitcast_convert_type clz complex conj convert_element_type copy copy_p device_put eq eq_to ge gt imag is_finite
+    layout_constraint le le_to lt lt_to name ne not or pbroadcast population_count pvary real reduce_precision reshard
+    select_n sharding_constraint shift_left shift_right_arithmetic shift_right_logical stop_gradient xor
+    """.split()
+)
+"""Each number of the result depends on the numbers at its own place alone, but nothing is computed that counts."""
+
+ELEMENTWISE = ARITHMETIC | CHOICES
+
+REDUCTIONS = frozenset(
+    f"reduce_{name}" for name in ("sum", "max", "min", "prod", "and", "or", "xor")
+) | frozenset(("argmax", "argmin"))
+
+WINDOWS = frozenset(("reduce_window", "reduce_window_sum", "reduce_window_max", "reduce_window_min"))
+
+CUMULATIVE = frozenset(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"))
+
+SCATTERS = frozenset(("scatter", "scatter-add", "scatter-mul", "scatter-min", "scatter-max", "scatter-sub"))
+
+VIEWS = frozenset(("reshape", "squeeze", "broadcast_in_dim", "stop_gradient", "copy_p"))
+"""The result needs no memory of its own: it is the same numbers, or the same repeated, which compilers do not write."""
+
+LOOPS = frozenset(("scan", "while", "cond"))
+
+MOVES = (
+    VIEWS
+    | CHOICES
+    | LOOPS
+    | frozenset(
+        """
+        broadcast concatenate dynamic_slice dynamic_update_slice empty expand_dims gather iota optimization_barrier pad
+        rev rng_bit_generator rng_uniform scatter slice sort split stack tile top_k transpose unstack
+        """.split()
+    )
+)
+"""Nothing is computed that counts as an operation; of a loop, its body counts."""
