@@ -20,8 +20,8 @@ class Passage:
     """One layer's turn in a forward pass. A tree of its `x` and `y`, so that `jit` can return it."""
 
     path: str
-    """The layer's names from the outside in: `"features/conv1"`; a layer's second turn is `"features/conv1#2"`, and what
-    passes inside of that `"features/conv1#2/…"`. The name stack of the operations begins with the same names."""
+    """The layer's names from the outside in: `"features/conv1"`; a layer's second turn is `"features/conv1#2"`, and
+    what is inside of that `"features/conv1#2/…"`. The name stack of the operations begins with the same names."""
     parameters: int
     """How many numbers the layer's parameters hold."""
     x: Any

@@ -1,7 +1,7 @@
 """What each layer of a network makes, costs and sees, read off the traced program."""
 
-from fnn.analysis.summary.rows import ReceptiveField, Row
 from fnn.analysis.summary.overview import summarize
+from fnn.analysis.summary.rows import ReceptiveField, Row
 from fnn.analysis.summary.table import Summary
 
 __all__ = ["ReceptiveField", "Row", "Summary", "summarize"]

@@ -57,8 +57,7 @@ def _blur(inputs: Sequence[Value], reaches: Reaches, output: Value) -> Reach | N
     """What an array sees that was made of several in an unknown way."""
     rank = len(output.shape)
     lost = [
-        None if reach is None else lose(reach, value.shape, rank)
-        for value, reach in zip(inputs, reaches, strict=True)
+        None if reach is None else lose(reach, value.shape, rank) for value, reach in zip(inputs, reaches, strict=True)
     ]
     return join(lost, output.shape)
 
@@ -247,7 +246,8 @@ def _reduce_window(step: Step, reaches: Reaches) -> Reaches:
     )
     for axis, (window, stride, (low, _), dilation, between) in enumerate(axes):
         reaches = [reach and _window(reach, axis, window, stride, low, dilation, between) for reach in reaches]
-    return [join(reaches[: len(step.outputs)], step.outputs[0].shape)] * len(step.outputs)  # the rest are initial values
+    windows = reaches[: len(step.outputs)]  # the other operands are initial values
+    return [join(windows, step.outputs[0].shape)] * len(step.outputs)
 
 
 def _convolve(step: Step, reaches: Reaches) -> Reaches:
@@ -299,18 +299,14 @@ def _scan(step: Step, reaches: Reaches, unknown: set[str]) -> Reaches:
     fixed, carry, sliced = reaches[:consts], list(reaches[consts : consts + carries]), reaches[consts + carries :]
     turns: list[Sequence[Reach | None]] = []
     for turn in reversed(range(length)) if reverse else range(length):
-        given = [
-            reach and arrange(slide(reach, 0, turn, turn, 1), range(1, len(reach.strides))) for reach in sliced
-        ]
+        given = [reach and arrange(slide(reach, 0, turn, turn, 1), range(1, len(reach.strides))) for reach in sliced]
         results = _run(body, [*fixed, *carry, *given], unknown)
         carry = results[:carries]
         turns.append(results[carries:])
     if reverse:
         turns.reverse()
-    stacked = [
-        _stack(parts, value.shape) for parts, value in zip(zip(*turns, strict=True), step.outputs[carries:], strict=True)
-    ]
-    return [*carry, *stacked]
+    stacked = zip(zip(*turns, strict=True), step.outputs[carries:], strict=True)
+    return [*carry, *(_stack(parts, value.shape) for parts, value in stacked)]
 
 
 def _stack(parts: Sequence[Reach | None], shape: Sequence[int]) -> Reach | None:

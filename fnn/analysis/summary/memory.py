@@ -90,9 +90,11 @@ def kept_bytes(program: Program, inputs: Iterable[Value]) -> Iterator[tuple[Scop
         (body,), place = step.bodies, step.outputs.index(value)
         maker = body.outputs[place].made_by
         inside = () if maker is None else maker.scope[len(step.scope) :]
-        turns = step.params["length"] if place >= step.params["num_carry"] else 1
-        for turn in range(turns):
-            yield (*step.scope, str(turn), *inside), value.nbytes // turns
+        turns = range(step.params["length"])
+        if place < step.params["num_carry"]:  # only what the last turn hands on is left
+            turns = turns[:1] if step.params["reverse"] else turns[-1:]
+        for turn in turns:
+            yield (*step.scope, str(turn), *inside), value.nbytes // len(turns)
 
 
 def _origins(steps: Iterable[Step], inputs: Iterable[Value]) -> dict[Value, Value]:

@@ -139,7 +139,8 @@ def _around(scope: Scope) -> Iterator[Scope]:
 
 def _named(tree: Any) -> dict[str, Any]:
     """The leaves of a tree by their places in it; one leaf alone is called ""."""
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+    leaves = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def _nbytes(tree: Any) -> int:
@@ -176,7 +177,7 @@ def _fields(traced: _Traced) -> tuple[Callable[[Any], tuple[ReceptiveField, ...]
 
     def seen(values: Any) -> tuple[ReceptiveField, ...]:
         fields = (
-            receptive_field([axis.get(value) for axis in axes], value.shape, input=name, output=place)
+            receptive_field([axis.get(value) for axis in axes], value.shape, name, place)
             for place, value in _named(values).items()
             for name, axes in known.items()
         )

@@ -8,14 +8,14 @@ from fnn.analysis.summary.rows import ReceptiveField
 
 
 def receptive_field(
-    reaches: Sequence[Reach | None], shape: Sequence[int], *, input: str = "", output: str = ""
+    reaches: Sequence[Reach | None], shape: Sequence[int], source: str = "", result: str = ""
 ) -> ReceptiveField | None:
     """Returns what one pixel of an array of this shape sees, from what its numbers see along each axis of an input.
 
     None if they see nothing of it, or it has no spatial axes.
     """
     axes = [_one_axis(reach, shape) for reach in reaches if reach is not None]
-    return ReceptiveField(*zip(*axes, strict=True), input=input, output=output) if axes else None
+    return ReceptiveField(*zip(*axes, strict=True), input=source, output=result) if axes else None
 
 
 def _one_axis(reach: Reach, shape: Sequence[int]) -> tuple[int | None, float | None, float | None, bool]:

@@ -1,4 +1,4 @@
-"""A traced program as a list of steps: calls written out, loops with their bodies, every step under its layer's name."""
+"""A traced program as steps: calls written out, loops with their bodies, every step under its layer's name."""
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
