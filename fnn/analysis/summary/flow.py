@@ -6,7 +6,8 @@ from typing import Any
 
 from fnn.analysis.summary.primitives import CUMULATIVE, ELEMENTWISE, REDUCTIONS, SCATTERS, WINDOWS
 from fnn.analysis.summary.program import Program, Step, Value
-from fnn.analysis.summary.reach import Reach, arrange, fold, join, lose, reshape, scatter, slide
+from fnn.analysis.summary.reach import Reach, arrange, fold, join, lose, scatter, slide, stack
+from fnn.analysis.summary.reshape import reshape
 
 Known = dict[Value, Reach]
 """What each array sees of one axis of one input; an array that sees nothing of it is not there."""
@@ -154,6 +155,21 @@ def _concatenate(step: Step, reaches: Reaches) -> Reaches:
         moved.append(reach and slide(reach, axis, -start, -start, 1))
         start += value.shape[axis]
     return [join(moved, step.outputs[0].shape)]
+
+
+def _stack(step: Step, reaches: Reaches) -> Reaches:
+    return [stack(reaches, step.outputs[0].shape, step.params["axis"])]
+
+
+def _unstack(step: Step, reaches: Reaches) -> Reaches:
+    axis, reach = step.params["axis"], _only(reaches)
+    rest = [i for i in range(len(reach.strides)) if i != axis]
+    return [arrange(slide(reach, axis, i, i, 1), rest) for i in range(len(step.outputs))]
+
+
+def _tile(step: Step, reaches: Reaches) -> Reaches:
+    repeated = [axis for axis, times in enumerate(step.params["reps"]) if times > 1]
+    return [scatter(_only(reaches), step.inputs[0].shape, repeated)]
 
 
 # Numbers from places that are known only when the program runs.
@@ -306,22 +322,7 @@ def _scan(step: Step, reaches: Reaches, unknown: set[str]) -> Reaches:
     if reverse:
         turns.reverse()
     stacked = zip(zip(*turns, strict=True), step.outputs[carries:], strict=True)
-    return [*carry, *(_stack(parts, value.shape) for parts, value in stacked)]
-
-
-def _stack(parts: Sequence[Reach | None], shape: Sequence[int]) -> Reach | None:
-    """What an array sees whose parts along a new first axis see these."""
-    there = [part for part in parts if part is not None]
-    if not there:
-        return None
-    first = there[0]
-    stride = there[1].low - first.low if len(there) > 1 else 0
-    even = [first._replace(low=first.low + i * stride, high=first.high + i * stride) for i in range(len(parts))]
-    if list(parts) == even:
-        return first._replace(strides=(stride, *first.strides), spread=(False, *first.spread))
-    whole = join(there, shape[1:])
-    assert whole is not None
-    return whole._replace(strides=(0, *whole.strides), spread=(True, *whole.spread))
+    return [*carry, *(stack(parts, value.shape, 0) for parts, value in stacked)]
 
 
 def _cond(step: Step, reaches: Reaches, unknown: set[str]) -> Reaches:
@@ -349,6 +350,9 @@ _RULES: Mapping[str, Callable[[Step, Any], Reaches]] = {
     "split": _split,
     "pad": _pad,
     "concatenate": _concatenate,
+    "stack": _stack,
+    "unstack": _unstack,
+    "tile": _tile,
     "dynamic_slice": _dynamic_slice,
     "gather": _gather,
     "dynamic_update_slice": _replaced_in_part,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from fnn.analysis.summary.reach import Reach, fold
 from fnn.analysis.summary.rows import ReceptiveField
@@ -23,7 +24,9 @@ def _one_axis(reach: Reach, shape: Sequence[int]) -> tuple[int | None, float | N
     moving = [stride for stride in pixel.strides if stride]
     if any(pixel.spread) or len(moving) > 1:
         return None, None, None, False
-    size = math.floor(pixel.high - pixel.low) + 1
+    stride = Fraction(moving[0]) if moving else Fraction(0)
+    ends = [(pixel.low + i * stride, pixel.high + i * stride) for i in range(stride.denominator)]
+    size = max(math.floor(high) - math.ceil(low) + 1 for low, high in ends)  # only whole pixels are there
     centre = float(pixel.low + pixel.high) / 2
     return size, float(moving[0]) if moving else None, centre, not moving and size == reach.length
 

@@ -7,7 +7,6 @@ outside of the image where a window hangs over its border.
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import prod
 from typing import NamedTuple
 
 Number = int | Fraction
@@ -107,64 +106,21 @@ def _join_two(a: Reach, b: Reach, shape: Sequence[int]) -> Reach:
     )
 
 
-def reshape(reach: Reach, old: Sequence[int], new: Sequence[int]) -> Reach:
-    """The reach after a reshape in row-major order: axes are split and merged, and what fits no order is spread."""
-    if 0 in old:
-        return lose(reach, old, len(new))
-    strides, spread = [Fraction(0)] * len(new), [False] * len(new)
-    for olds, news in _groups(old, new):
-        if len(olds) == len(news) == 1:
-            strides[news[0]], spread[news[0]] = Fraction(reach.strides[olds[0]]), reach.spread[olds[0]]
-            continue
-        step = _flat_step(reach, old, olds, len(news))
-        if step is None:
-            reach = fold(reach._replace(spread=(False,) * len(old)), old, olds)
-            for axis in news:
-                spread[axis] = True
-            continue
-        stride, repeats = step
-        if repeats > 1:  # neighbours that see the same: the window stands still and then jumps
-            back = stride * (repeats - 1)
-            reach = reach._replace(low=reach.low - max(0, back), high=reach.high - min(0, back))
-        for axis in reversed(news):
-            strides[axis] = stride if new[axis] > 1 else Fraction(0)
-            stride *= new[axis]
-    return reach._replace(strides=tuple(strides), spread=tuple(spread))
-
-
-def _flat_step(reach: Reach, shape: Sequence[int], axes: Sequence[int], into: int) -> tuple[Fraction, int] | None:
-    """How far the window moves from one number to the next of some axes in row-major order, and after how many it does.
-
-    None if it does not move evenly.
-    """
-    if any(reach.spread[axis] for axis in axes):
+def stack(parts: Sequence[Reach | None], shape: Sequence[int], axis: int) -> Reach | None:
+    """The reach of an array of this shape whose parts along one axis see these."""
+    there = [part for part in parts if part is not None]
+    if not there:
         return None
-    long = [axis for axis in axes if shape[axis] > 1]
-    while long and not reach.strides[long[-1]]:
-        long.pop()
-    if not long:
-        return Fraction(0), 1
-    repeats = prod(shape[axis] for axis in axes if axis > long[-1])
-    stride = reach.strides[long[-1]]
-    steps = [stride * prod(shape[i] for i in long if i > axis) for axis in long]
-    if [reach.strides[axis] for axis in long] != steps or (repeats > 1 and into > 1):
-        return None
-    return Fraction(stride) / repeats, repeats
-
-
-def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Cuts both shapes into the smallest groups of neighbouring axes that hold equally many numbers each."""
-    groups = []
-    olds, news = list(range(len(old))), list(range(len(new)))
-    while olds and news:
-        left, right = [olds.pop(0)], [news.pop(0)]
-        while (a := prod(old[i] for i in left)) != (b := prod(new[i] for i in right)):
-            if a < b:
-                left.append(olds.pop(0))
-            else:
-                right.append(news.pop(0))
-        groups.append((left, right))
-    return groups  # what is left over are axes of length 1, along which nothing can move
+    first = there[0]
+    stride = there[1].low - first.low if len(there) > 1 else 0
+    even = [first._replace(low=first.low + i * stride, high=first.high + i * stride) for i in range(len(parts))]
+    spread = list(parts) != even
+    whole = join(there, [n for i, n in enumerate(shape) if i != axis]) if spread else first
+    assert whole is not None
+    return whole._replace(
+        strides=(*whole.strides[:axis], 0 if spread else stride, *whole.strides[axis:]),
+        spread=(*whole.spread[:axis], spread, *whole.spread[axis:]),
+    )
 
 
 def _put(values: tuple[Number, ...], axis: int, value: Number) -> tuple[Number, ...]:

@@ -94,7 +94,7 @@ def compare(layer: fnn.Layer, places: int) -> list[tuple[float, float, int, int,
             assert centre is not None
             middle = centre + stride * place[axis]
             low, high = middle - (size - 1) / 2, middle + (size - 1) / 2
-            if 0 <= low and high <= SHAPE[1 + axis] - 1 and len(pixels):
+            if low >= 0 and high <= SHAPE[1 + axis] - 1 and len(pixels):
                 found.append((low, high, int(pixels.min()), int(pixels.max()), stride))
     return found
 
@@ -120,8 +120,8 @@ def test_random_networks(parts: list[fnn.Layer]) -> None:
 
 @settings(QUICK, max_examples=3)
 @given(layers(WITHOUT_GAPS), layers(("transpose",)), layers(WITHOUT_GAPS))
-def test_with_a_transposed_convolution_it_is_a_bound(*parts: fnn.Layer) -> None:
-    check_bound(list(parts))
+def test_with_a_transposed_convolution_it_is_a_bound(before: fnn.Layer, it: fnn.Layer, after: fnn.Layer) -> None:
+    check_bound([before, it, after])
 
 
 @pytest.mark.thorough
@@ -179,7 +179,10 @@ FUNCTIONS = {
     "jit and checkpoint": (jax.jit(jax.checkpoint(lambda x: x[:, 1:] * x[:, :-1])), (2, 1, 0.5)),
     "custom derivative": (smoothed, (3, 1, 1)),
     "vmap": (jax.vmap(lambda x: x[2:] * x[:-2]), (3, 1, 1)),
-    "cond": (lambda x: lax.cond(x.shape[1] > jnp.arange(3).sum(), lambda x: x[:, 1:], lambda x: x[:, :-1], x), (2, 1, 0.5)),
+    "cond": (
+        lambda x: lax.cond(x.shape[1] > jnp.arange(3).sum(), lambda x: x[:, 1:], lambda x: x[:, :-1], x),
+        (2, 1, 0.5),
+    ),
     "transposed": (window_of, (1, 1, 0)),
     "dynamic slice at a known place": (lambda x: lax.dynamic_slice(x, (0, 2, 0), (1, 5, 4)), (1, 1, 2)),
     "gathered channels": (lambda x: x[:, :, np.array([2, 0])], (1, 1, 0)),
@@ -211,7 +214,7 @@ def test_layers_of_your_own(name: str) -> None:
     field = summary.total.receptive_field
     assert field is not None
     assert (field.size[0], field.stride[0], field.centre[0]) == expected
-    assert summary.notes == ()
+    assert not any("taken to see" in note for note in summary.notes)
     assert field.whole == (expected[:2] == (12, None),)
 
 
