@@ -1,6 +1,7 @@
 """What all combinators share: naming children, and handing each its own key, parameters, state and place in errors."""
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 from fnn import expect
 from fnn.intermediates import passing
 from fnn.keys import named_key
-from fnn.layer import Layer, Params, State
+from fnn.layer import ApplyFn, Layer, Params, State
 
 
 def name_children(
@@ -59,13 +60,37 @@ def check_is_layer(combinator: str, what: str, layer: Any) -> None:
     raise TypeError(f"{combinator} expects a Layer as {what}, got {layer!r}.{hint}")
 
 
+_ASKED: ContextVar[list[tuple[ApplyFn, Any, Any]] | None] = ContextVar("asked", default=None)
+"""Where a combinator's init is to note what its layer makes; the last entry counts."""
+
+
+def note_output(apply: ApplyFn, x: Any, y: Any) -> None:
+    """Tells whoever initializes a combinator what it makes of `x`, so that it need not be traced level by level again.
+
+    Args:
+      apply: the combinator's own.
+      x: what its init was given.
+      y: what its children were found to make of it.
+    """
+    asked = _ASKED.get()
+    if asked is not None:
+        asked.append((apply, x, y))
+
+
 def init_child(name: str, layer: Layer, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
     """Returns a child's parameters, its state, and the shape and dtype of what it makes of `x`."""
     with expect.located(name, x):
-        made = layer.init(named_key(key, name), x)
+        noted: list[tuple[ApplyFn, Any, Any]] = []
+        token = _ASKED.set(noted)
+        try:
+            made = layer.init(named_key(key, name), x)
+        finally:
+            _ASKED.reset(token)
         if not isinstance(made, tuple) or [isinstance(tree, Mapping) for tree in made] != [True, True]:
             raise TypeError(f"init must return (params, state), two dicts, but gave {expect.describe(made)}.")
         params, state = made
+        if noted and noted[-1][0] is layer.apply and noted[-1][1] is x:
+            return params, state, noted[-1][2]
         y, _ = jax.eval_shape(partial(layer.apply, train=False), params, state, x)
         return params, state, y
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import expect
-from fnn.combinators.children import apply_child, check_trees, init_child, name_children, without_empty
+from fnn.combinators.children import apply_child, check_trees, init_child, name_children, note_output, without_empty
 from fnn.layer import Identity, Layer, Params, State
 
 Join = Literal["concatenate", "sum"] | Callable[[Sequence[Any]], Any]
@@ -28,9 +28,10 @@ def serial(*layers: Layer, **named: Layer) -> Layer:
     children = name_children("serial", layers, named)
 
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
-        params, state = {}, {}
+        params, state, y = {}, {}, x
         for name, layer in children.items():
-            params[name], state[name], x = init_child(name, layer, key, x)
+            params[name], state[name], y = init_child(name, layer, key, y)
+        note_output(apply, x, y)
         return without_empty(params), without_empty(state)
 
     def apply(
@@ -123,7 +124,8 @@ def _side_by_side(
         for (child, layer), part in zip(children.items(), split(x), strict=True):
             params[child], state[child], outputs[child] = init_child(child, layer, key, part)
         # Outputs that do not fit are an error already here. Not eval_shape(join, outputs): JAX sorts a dict's keys.
-        jax.eval_shape(lambda *values: join(dict(zip(outputs, values, strict=True))), *outputs.values())
+        y = jax.eval_shape(lambda *values: join(dict(zip(outputs, values, strict=True))), *outputs.values())
+        note_output(apply, x, y)
         return without_empty(params), without_empty(state)
 
     def apply(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from fnn import expect
-from fnn.combinators.children import apply_child, check_trees, init_child, name_children, without_empty
+from fnn.combinators.children import apply_child, check_trees, init_child, name_children, note_output, without_empty
 from fnn.keys import named_key
 from fnn.layer import Layer, Params, State
 
@@ -64,6 +64,9 @@ def graph(
             raise ValueError(f"graph expects a tuple of inputs {inputs}, got {expect.describe(x)}.")
         return dict(zip(inputs, x, strict=True))
 
+    def result(values: dict[str, Any]) -> Any:
+        return values[output] if isinstance(output, str) else tuple(values[name] for name in output)
+
     def init(key: jax.Array, x: Any, /) -> tuple[Params, State]:
         params, state, values = {}, {}, read(x)
         for name, made_by, sources in order:
@@ -77,6 +80,7 @@ def graph(
             else:
                 made = init_child(made_by, children[made_by], key, _one_or_tuple(read_from))
                 params[made_by], state[made_by], values[name] = made
+        note_output(apply, x, result(values))
         return without_empty(params), without_empty(state)
 
     def apply(
@@ -94,8 +98,7 @@ def graph(
                 values[name], state[made_by] = apply_child(
                     made_by, children[made_by], params, state, _one_or_tuple(read_from), train=train, key=own
                 )
-        result = values[output] if isinstance(output, str) else tuple(values[name] for name in output)
-        return result, without_empty(state)
+        return result(values), without_empty(state)
 
     return Layer(init, apply, "graph")
 

@@ -1,4 +1,4 @@
-"""How many bytes the numbers take that depend on the input: those alive at once, and those kept for the gradient.
+"""How many bytes of arrays that depend on the input are alive at once.
 
 What is counted is the program as it was traced, with two things every compiler does: an elementwise operation writes
 over an operand that nobody reads any more, and what is only reshaped or repeated takes no place of its own.
@@ -69,58 +69,3 @@ def _extra(body: Program, step: Step, buffers: dict[Value, _Buffer]) -> int:
     inputs = [inner for inner, value in zip(body.inputs, operands, strict=True) if value in buffers]
     most = max((nbytes for _, nbytes in live_bytes(body, inputs)), default=0)
     return max(0, most - sum(value.nbytes for value in (*inputs, *body.outputs)))
-
-
-def kept_bytes(program: Program, inputs: Iterable[Value]) -> Iterator[tuple[Scope, int]]:
-    """Says how many bytes each step makes that are among the program's outputs and depend on the inputs.
-
-    Args:
-      program: whose outputs are what the gradient will need.
-      inputs: those of the program's inputs that count; they themselves are not among what is kept. What a loop stacks
-        is told turn by turn, under the turns' numbers.
-    """
-    origins = _origins(program.steps, inputs)
-    for value in dict.fromkeys(origins[value] for value in program.outputs if value in origins):
-        step = value.made_by
-        if step is None:
-            continue
-        if step.name != "scan":
-            yield step.scope, value.nbytes
-            continue
-        (body,), place = step.bodies, step.outputs.index(value)
-        maker = body.outputs[place].made_by
-        inside = () if maker is None else maker.scope[len(step.scope) :]
-        turns = range(step.params["length"])
-        if place < step.params["num_carry"]:  # only what the last turn hands on is left
-            turns = turns[:1] if step.params["reverse"] else turns[-1:]
-        for turn in turns:
-            yield (*step.scope, str(turn), *inside), value.nbytes // len(turns)
-
-
-def _origins(steps: Iterable[Step], inputs: Iterable[Value]) -> dict[Value, Value]:
-    """Maps each value that depends on the inputs to the one whose memory it shares."""
-    origins = {value: value for value in inputs}
-    for step in steps:
-        depends = [value in origins for value in step.inputs]
-        if not any(depends):
-            continue
-        for value, affected in zip(step.outputs, _affected(step, depends), strict=True):
-            if affected:
-                origins[value] = origins[step.inputs[0]] if step.name in VIEWS else value
-    return origins
-
-
-def _affected(step: Step, depends: Sequence[bool]) -> Sequence[bool]:
-    """Which results of a step depend on its operands that do."""
-    if step.name != "scan":
-        return [True] * len(step.outputs)
-    (body,), consts, carries = step.bodies, step.params["num_consts"], step.params["num_carry"]
-    depends = list(depends)
-    while True:  # what a turn hands on may depend only from the second turn on
-        known = _origins(body.steps, [value for value, there in zip(body.inputs, depends, strict=True) if there])
-        results = [value in known for value in body.outputs]
-        before = depends[consts : consts + carries]
-        after = [old or new for old, new in zip(before, results[:carries], strict=True)]
-        if before == after:
-            return results
-        depends[consts : consts + carries] = after

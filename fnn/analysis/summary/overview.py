@@ -8,7 +8,8 @@ import jax
 
 from fnn.analysis.summary.cost import Cost, charges
 from fnn.analysis.summary.flow import Known, flow
-from fnn.analysis.summary.memory import kept_bytes, live_bytes
+from fnn.analysis.summary.kept import kept_bytes
+from fnn.analysis.summary.memory import live_bytes
 from fnn.analysis.summary.pixels import receptive_field, spatial_axes, unseen
 from fnn.analysis.summary.program import Program, Scope, Step, Value, read_program
 from fnn.analysis.summary.reach import along
@@ -202,19 +203,17 @@ def _unseen(steps: Sequence[Step], values: Passage) -> tuple[int, ...]:
 def _kept(layer: Layer, params: Any, state: Any, x: Any) -> tuple[dict[Scope, int] | None, str]:
     """How many bytes each layer makes that the gradient of the parameters needs, or why that is not known."""
 
-    def residuals(params: Any, state: Any, x: Any, key: jax.Array) -> list[jax.Array]:
-        def apply(params: Any) -> tuple[Any, Any]:
-            return layer.apply(params, state, x, train=True, key=key)
+    def forward(params: Any, state: Any, x: Any, key: jax.Array) -> Any:
+        return layer.apply(params, state, x, train=True, key=key)[0]
 
-        return jax.tree.leaves(jax.vjp(apply, params, has_aux=True)[1])
-
+    kept: dict[Scope, int] = defaultdict(int)
     try:
-        program = read_program(jax.make_jaxpr(residuals)(params, state, x, jax.eval_shape(jax.random.key, 0)))
+        closed = jax.make_jaxpr(forward)(params, state, x, jax.eval_shape(jax.random.key, 0))
+        learnt, given = (len(jax.tree.leaves(tree)) for tree in (params, (params, state)))
+        invars = closed.jaxpr.invars
+        for inside, nbytes in kept_bytes(closed, invars[:learnt], invars[given:], closed.jaxpr.outvars):
+            for scope in _around(inside):
+                kept[scope] += nbytes
     except (NotImplementedError, TypeError, ValueError) as error:
         return None, str(error).partition("\n")[0]
-    inputs = program.inputs[-len(jax.tree.leaves(x)) - 1 :]
-    kept: dict[Scope, int] = defaultdict(int)
-    for inside, nbytes in kept_bytes(program, inputs):
-        for scope in _around(inside):
-            kept[scope] += nbytes
     return kept, ""

@@ -97,7 +97,7 @@ def _write_out(closed: Any, inputs: Sequence[Value], scope: Scope, steps: list[S
         return Value(atom.aval, atom.val) if isinstance(atom, core.Literal) else known[atom]
 
     for eqn in jaxpr.eqns:
-        inside = scope + _names(eqn)
+        inside = scope + names_of(eqn)
         operands = tuple(map(read, eqn.invars))
         called = _called(eqn)
         if called is not None:
@@ -113,7 +113,8 @@ def _write_out(closed: Any, inputs: Sequence[Value], scope: Scope, steps: list[S
     return tuple(map(read, jaxpr.outvars))
 
 
-def _names(eqn: Any) -> Scope:
+def names_of(eqn: Any) -> Scope:
+    """The layers' names that an equation carries."""
     # A name stack also holds the transformations that were applied; their entries are of another class.
     return tuple(entry.name for entry in eqn.source_info.name_stack.stack if type(entry).__name__ == "Scope")
 

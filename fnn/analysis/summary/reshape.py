@@ -20,8 +20,8 @@ class _Piece(NamedTuple):
 def reshape(reach: Reach, old: Sequence[int], new: Sequence[int]) -> Reach:
     """Returns the reach of an array of shape `old` once its shape is `new`.
 
-    What fits no order is spread. Where spatial neighbours see the same, as in an enlarged image, the window stands still
-    and then jumps; it is told as one that moves evenly and is large enough.
+    What fits no order is spread. Where spatial neighbours see the same, as in an enlarged image, the window stands
+    still and then jumps; it is told as one that moves evenly and is large enough.
     """
     if 0 in old:
         return lose(reach, old, len(new))
