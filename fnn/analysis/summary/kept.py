@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from fnn.analysis.summary.primitives import VIEWS
+from fnn.analysis.summary.primitives import CONSTANT, VIEWS
 from fnn.analysis.summary.program import Scope, Step, Value, names_of, read_program
 
 Share = tuple[Scope, int]
@@ -44,7 +44,7 @@ def kept_bytes(
         is no activation, and neither are they themselves.
       outputs: the variables whose gradient is given.
     """
-    active, depends = _reach(closed, parameters, inexact=True), _reach(closed, inputs)
+    active, depends = _dependent(closed, parameters, derivative=True), _dependent(closed, inputs)
     needed = {var for var in outputs if not isinstance(var, core.Literal) and var in active}
     for eqn in reversed(closed.jaxpr.eqns):
         if any(var in needed for var in eqn.outvars):
@@ -62,7 +62,7 @@ def kept_bytes(
         results = [var for var in eqn.outvars if var in needed]
         if not results:
             continue
-        alone = core.Jaxpr([], operands, results, [eqn], eqn.effects)
+        alone = closed.jaxpr.replace(constvars=[], invars=operands, outvars=results, eqns=[eqn], effects=eqn.effects)
         wanted = tuple(var in needed for var in operands)
         key = (str(alone), wanted)  # variables are printed in order, so equal equations are printed alike
         if key not in known:
@@ -84,12 +84,12 @@ def _variables(eqn: Any) -> Iterator[Any]:
     return (atom for atom in eqn.invars if not isinstance(atom, core.Literal))
 
 
-def _reach(closed: core.ClosedJaxpr, begin: Sequence[Any], inexact: bool = False) -> set[Any]:
-    """The variables that depend on some; only those that can have a derivative, if asked for."""
+def _dependent(closed: core.ClosedJaxpr, begin: Sequence[Any], derivative: bool = False) -> set[Any]:
+    """The variables that depend on some; only through operations that have a derivative, if asked for."""
     reached = set(begin)
     for eqn in closed.jaxpr.eqns:
-        if any(var in reached for var in _variables(eqn)):
-            reached.update(v for v in eqn.outvars if not inexact or jnp.issubdtype(v.aval.dtype, jnp.inexact))
+        if any(var in reached for var in _variables(eqn)) and not (derivative and eqn.primitive.name in CONSTANT):
+            reached.update(v for v in eqn.outvars if not derivative or jnp.issubdtype(v.aval.dtype, jnp.inexact))
     return reached
 
 

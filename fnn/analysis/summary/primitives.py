@@ -35,6 +35,9 @@ SCATTERS = _names("scatter scatter-add scatter-max scatter-min scatter-mul scatt
 VIEWS = _names("broadcast_in_dim copy_p expand_dims reshape squeeze stop_gradient")
 """The result needs no memory of its own: it is the same numbers, or the same repeated, which compilers do not write."""
 
+CONSTANT = _names("ceil floor nextafter round sign stop_gradient")
+"""The derivative is zero."""
+
 LOOPS = _names("cond scan while")
 
 _OTHERS = _names("""
