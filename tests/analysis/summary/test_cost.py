@@ -80,8 +80,8 @@ def test_gradients_of_a_convolution_inside_of_a_layer() -> None:
         return jax.grad(energy, (0, 1))(params, x)
 
     both = fnn.stateless(lambda key, x: conv.init(key, x)[0], apply, name="forces")
-    # Forward and for the kernel: 3 · 8 places, 3 · 2 taps. For the input: 8 · 9 places, of whose 3 · 2 taps every second
-    # along the height is on a zero between two pixels.
+    # Forward and for the kernel: 3 · 8 places, 3 · 2 taps. For the input: 8 · 9 places, of whose 3 · 2 taps every
+    # second along the height is on a zero between two pixels.
     assert cost(both, IMAGE)[0] == 2 * 4 * 6 * (2 * (3 * 8) * (3 * 2) + (8 * 3 // 2) * (9 * 2))
 
 
