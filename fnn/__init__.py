@@ -75,9 +75,7 @@ from fnn.layers import (
 
 if TYPE_CHECKING:
     from fnn import analysis, data, interop, stax, train
-    from fnn import analysis, data, train
-    from fnn.analysis import backprop, check_gradients
-    from fnn.analysis import summarize
+    from fnn.analysis import backprop, check, check_gradients, summarize
 
 __version__ = "0.1.0"
 
@@ -131,34 +129,25 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
-    # Rooms; the last five are loaded when they are first asked for.
-    # Looking into functions; loaded when they are first asked for.
-    "backprop",
-    "check_gradients",
-    # Rooms; the last three are loaded when they are first asked for.
     # Rooms.
     "losses",
     "models",
-    # These are loaded when they are first asked for.
+    # Rooms, and functions of analysis, that are loaded when they are first asked for.
     "analysis",
     "data",
     "interop",
     "stax",
-    "summarize",
     "train",
+    "backprop",
+    "check",
+    "check_gradients",
+    "summarize",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in ("analysis", "data", "interop", "stax", "train"):
-def __getattr__(name: str) -> Any:
-    if name in ("analysis", "data", "train"):
         return importlib.import_module(f"fnn.{name}")
-    if name in ("backprop", "check_gradients"):
+    if name in ("backprop", "check", "check_gradients", "summarize"):
         return getattr(importlib.import_module("fnn.analysis"), name)
-def __getattr__(name: str) -> Any:
-    if name in ("analysis", "data", "train"):
-        return importlib.import_module(f"fnn.{name}")
-    if name == "summarize":
-        return importlib.import_module("fnn.analysis").summarize
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

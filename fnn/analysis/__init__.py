@@ -8,26 +8,23 @@ from fnn.analysis.sheet import SheetRow, draw_sheet
 from fnn.analysis.sizes import Size, draw_sizes
 from fnn.analysis.summary import ReceptiveField, Row, Summary, show_bytes, show_count, summarize
 
-__all__ = ["ScalePanel", "SheetRow", "draw_confusion", "draw_learning_curve", "draw_scales", "draw_sheet"]
 __all__ = [
     "Circuit",
     "Difference",
     "GradientCheck",
     "GradientError",
-    "SheetRow",
-    "backprop",
-    "check_gradients",
-    "draw_confusion",
-    "draw_learning_curve",
-    "draw_sheet",
-__all__ = [
     "ReceptiveField",
     "Row",
+    "ScalePanel",
     "SheetRow",
     "Size",
     "Summary",
+    "backprop",
+    "check",
+    "check_gradients",
     "draw_confusion",
     "draw_learning_curve",
+    "draw_scales",
     "draw_sheet",
     "draw_sizes",
     "show_bytes",
