@@ -1,4 +1,4 @@
-"""Pictures of a run. matplotlib is imported where it draws."""
+"""Pictures of a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by the colour-blind (Okabe & Ito 2008)
+from fnn.analysis.figure import BLUE, ORANGE, make_figure
 
 
 def draw_learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -18,7 +18,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title:
       path: where to.
       title: above both curves.
     """
-    figure, panels = _figure(1, 2, figsize=(9, 3.6))
+    figure, panels = make_figure(1, 2, (9, 3.6))
     epochs = [record["epoch"] for record in history]
     marker = "o" if len(epochs) == 1 else None  # a line through one point would not show
     for axes, what in zip(panels, ("loss", "accuracy"), strict=True):
@@ -33,7 +33,7 @@ def draw_learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title:
         if what == "loss" and min(training) > 0:
             axes.set_yscale("log")
     figure.suptitle(title)
-    _save(figure, path)
+    figure.savefig(path)
 
 
 def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], path: Path, title: str) -> None:
@@ -43,7 +43,7 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], path: Path, t
     """
     classes = len(class_names)
     size = float(np.clip(0.45 * classes + 2, 4, 14))
-    figure, axes = _figure(1, 1, figsize=(size + 0.8, size))
+    figure, axes = make_figure(1, 1, (size + 0.8, size))
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
@@ -55,18 +55,4 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], path: Path, t
     axes.set_xticks(steps, [class_names[i] for i in steps], rotation=90 if max(map(len, class_names)) > 2 else 0)
     axes.set_yticks(steps, [class_names[i] for i in steps])
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
-    _save(figure, path)
-
-
-def _figure(rows: int, columns: int, figsize: tuple[float, float]) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    # Not pyplot: it would choose a backend for the whole process and keep every figure.
-    figure = Figure(figsize=figsize, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns)
-
-
-def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, dpi=150)
+    figure.savefig(path)
