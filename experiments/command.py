@@ -100,6 +100,37 @@ def make_workdir(path: str, flag: str = "workdir") -> Path:
     return workdir
 
 
+def integers(flag: flags.FlagHolder[list[str] | None], least: int = 1) -> list[int]:
+    """Returns the integers of a flag that is a list.
+
+    Raises:
+      FlagError: if it is empty, or one is no integer of at least `least`.
+    """
+    return [int(number) for number in _numbers(flag, int, least, f"integers of at least {least}")]
+
+
+def floats(flag: flags.FlagHolder[list[str] | None], least: float = 0.0) -> list[float]:
+    """Returns the numbers of a flag that is a list.
+
+    Raises:
+      FlagError: if it is empty, or one is no finite number of at least `least`.
+    """
+    return _numbers(flag, float, least, f"numbers of at least {least:g}")
+
+
+def _numbers(
+    flag: flags.FlagHolder[list[str] | None], read: Callable[[str], float], least: float, expected: str
+) -> list[float]:
+    texts = flag.value or []
+    try:
+        found = [read(text) for text in texts]
+    except ValueError:
+        found = []
+    if not found or not all(least <= number < float("inf") for number in found):
+        raise FlagError(f"--{flag.name} expects {expected}, separated by commas, got {','.join(texts)!r}")
+    return found
+
+
 def flags_of(*modules: Any) -> dict[str, Any]:
     """Returns the values of the flags that modules define, by name."""
     return {flag.name: flag.value for module in modules for flag in flags.FLAGS.get_flags_for_module(module)}

@@ -1,0 +1,61 @@
+"""Experiments are started as a user would: a process of its own, an empty directory."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs an experiment in `tmp_path` and returns its result, once everything that it promises is there."""
+
+    def run(name: str, *flags: str) -> dict[str, Any]:
+        done = start(tmp_path, name, *flags, "--workdir=here")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert "results in here" in done.stdout
+        assert list(tmp_path.iterdir()) == [tmp_path / "here"]
+        docstring = start(tmp_path, name, "--help").stdout
+        for path in (tmp_path / "here").iterdir():
+            assert path.name in docstring
+            if path.suffix == ".png":
+                with Image.open(path) as image:
+                    assert min(image.size) > 300
+        return json.loads((tmp_path / "here" / "result.json").read_text())
+
+    return run
+
+
+@pytest.fixture
+def refuse(tmp_path: Path) -> Callable[..., str]:
+    """Starts an experiment with flags that are wrong, and returns the one line that it says."""
+
+    def refuse(name: str, *flags: str) -> str:
+        done = start(tmp_path, name, *flags)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert not list(tmp_path.iterdir())
+        return done.stderr
+
+    return refuse
+
+
+def start(directory: Path, name: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", *flags],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
