@@ -91,7 +91,9 @@ def main() -> None:
             for i, network in enumerate(networks):
                 title = f"{network}, λ = {strength:g}\n{accuracy[i, j]:.1%} right"
                 panels.append(plane.Panel(title, points, regions[i, j]))
-        title = f"{name}: {WRONG.value:.0%} of the labels are wrong; networks are layers × width, seed {outcome.SEED.value}"
+        title = (
+            f"{name}: {WRONG.value:.0%} of the labels are wrong; networks are layers × width, seed {outcome.SEED.value}"
+        )
         plane.draw_regions(panels, len(networks), WINDOW, run.workdir / f"{name}.png", title, ("x1", "x2"))
     answer = {
         "data": names,
