@@ -23,10 +23,10 @@ Writes into the working directory:
   pools.png      the photograph and one response under each pool
 
 Expect filters that sum to 1 to keep the mean brightness, those that sum to 0 to have a mean response near 0, and noise
-to be amplified as expected, within 1 %: 0.20 times by the box, 5.39 times by sharpening. A pool of 4×4 leaves 0.25 of the
-noise if it averages and all of it if it only subsamples; moving the photograph by one pixel changes the average by 0.04
-of its deviation, the largest by 0.06, the subsampled by 0.17. The seed moves only the noise, and these numbers by less
-than 0.01. 5 seconds on two cores.
+to be amplified as expected, within 1 %: 0.20 times by the box, 5.39 times by sharpening. A pool of 4×4 leaves 0.25 of
+the noise if it averages and all of it if it only subsamples; moving the photograph by one pixel changes the average by
+0.04 of its deviation, the largest by 0.06, the subsampled by 0.17. The seed moves only the noise, and these numbers by
+less than 0.02. 5 seconds on two cores.
 
 Reference: Sobel & Feldman 1968, "A 3×3 isotropic gradient operator for image processing"; Burt & Adelson 1983, "The
 Laplacian pyramid as a compact image code"; Boureau, Ponce & LeCun 2010, "A theoretical analysis of feature pooling in
