@@ -33,6 +33,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import command, dataset, outcome
+from experiments.bars import draw_accuracies
 from experiments.command import FlagError
 from experiments.vectors import fit_vectors
 from fnn import train
@@ -56,6 +57,7 @@ LINEAR_LEARNING_RATE = flags.DEFINE_float(
 )
 
 EXAMPLES = 6
+END_TO_END = "ConvNet, end to end"
 CHANNELS = {"red": ORANGE, "green": GREEN, "blue": BLUE}
 
 
@@ -91,14 +93,16 @@ def main() -> None:
             "train_accuracy": float(np.mean(scores(vectors).argmax(axis=1) == train_labels)),
             "test_accuracy": float(np.mean(scores(features["test"][name]).argmax(axis=1) == test_labels)),
         }
-    table["ConvNet, end to end"] = train_end_to_end(training, test, steps)
+    table[END_TO_END] = train_end_to_end(training, test, steps)
 
     print(f"{'on ' + training.source:34}{'features':>10}{'parameters':>12}{'training':>10}{'test':>8}")
     for name, row in table.items():
         print(
             f"{name:34}{row['features']:10,}{row['parameters']:12,}{row['train_accuracy']:10.4f}{row['test_accuracy']:8.4f}"
         )
-    draw_accuracies({name: row["test_accuracy"] for name, row in table.items()}, run.workdir / "accuracies.png")
+    accuracies = {name: row["test_accuracy"] for name, row in table.items()}
+    title = f"Linear classifiers and a ConvNet on {dataset.name_of_dataset()}, seed {outcome.SEED.value}"
+    draw_accuracies(accuracies, [END_TO_END], run.workdir / "accuracies.png", title)
     draw_features(train_images[:EXAMPLES], cell, run.workdir / "features.png")
     outcome.finish(run, {"dataset": dataset.DATASET.value, "accuracies": table}, __name__, dataset)
 
@@ -165,19 +169,6 @@ def train_end_to_end(training: dataset.AnySplit, test: dataset.AnySplit, steps: 
         "train_accuracy": fitted.evaluate(training).accuracy,
         "test_accuracy": fitted.evaluate(test).accuracy,
     }
-
-
-def draw_accuracies(accuracies: Mapping[str, float], path: Path) -> None:
-    """Draws a bar for each accuracy, as a PNG."""
-    figure, axes = make_figure(1, 1, (7, 0.5 * len(accuracies) + 1.2))
-    colours = [ORANGE if name.startswith("ConvNet") else BLUE for name in accuracies]
-    bars = axes.barh(list(accuracies), list(accuracies.values()), color=colours)
-    axes.bar_label(bars, [f"{accuracy:.3f}" for accuracy in accuracies.values()], padding=3)
-    axes.set(xlim=(0, 1.12), xlabel="test accuracy", title=f"{dataset.name_of_dataset()}, seed {outcome.SEED.value}")
-    axes.invert_yaxis()
-    axes.grid(alpha=0.3, axis="x")
-    axes.set_axisbelow(True)
-    figure.savefig(path)
 
 
 def draw_features(images: np.ndarray, cell: int, path: Path) -> None:

@@ -60,14 +60,29 @@ def folds(split: Split, count: int, *, seed: int = 0) -> list[Fold]:
     Raises:
       ValueError: if `count` is below 2, or a class has fewer samples than there are folds.
     """
+    numbers = fold_numbers(split, count, seed=seed)
+    return [
+        Fold(split.take(np.flatnonzero(numbers != number)), split.take(np.flatnonzero(numbers == number)))
+        for number in range(count)
+    ]
+
+
+def fold_numbers(split: Split, count: int, *, seed: int = 0) -> np.ndarray:
+    """Says in which of `folds(split, count)` each sample is validated: `(samples,)`, counted from 0.
+
+    Raises:
+      ValueError: as `folds`.
+    """
     from sklearn.model_selection import StratifiedKFold
 
     if count < 2:
         raise ValueError(f"folds expects a count of at least 2, got {count}.")
     _check_classes(split, count, f"for {count} folds")
     cutter = StratifiedKFold(count, shuffle=True, random_state=seed % 2**32)
-    pairs = cutter.split(np.zeros(len(split)), split.labels)
-    return [Fold(split.take(train), split.take(validation)) for train, validation in pairs]
+    numbers = np.empty(len(split), np.int64)
+    for number, (_, validation) in enumerate(cutter.split(np.zeros(len(split)), split.labels)):
+        numbers[validation] = number
+    return numbers
 
 
 def fold(split: Split, number: int, count: int, *, seed: int = 0) -> Fold:
