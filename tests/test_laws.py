@@ -1,26 +1,41 @@
-"""The laws that every layer obeys, run over the one list of all layers in `every_layer.py`.
+"""Every layer of fnn keeps the library's promises: `fnn.check` over the one list of all layers in `every_layer.py`.
 
-One fixture compiles a layer once for all of its laws, and pytest runs the tests of one layer next to each other.
+What only fnn's own layers promise, and `fnn.check` does not ask of others, follows after it. pytest runs the tests of
+one layer next to each other.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from every_layer import EVERY_LAYER, Entry, example, identify
+from every_layer import EVERY_LAYER, Entry, identify, shapes_of
 
 import fnn
 from fnn import combinators, layers, models
+from fnn.analysis import LAWS
 
 MODELS = {getattr(make, "func", make).__name__ for make in models.MODELS.values()}
 """The functions behind the names: one function makes a family of depths."""
 
 DRAWN = {"kernel", "centers"}
 """The parameters that start at random whatever the options; the others start at a constant unless told otherwise."""
+
+COSTLY = {
+    "derivatives agree",
+    "second derivatives exist",
+    "works under remat",
+    "works under scan",
+    "works sharded over the batch",
+    "variance survives 30 copies",
+}
+"""The laws that compile a program of their own, which one variant of each public name obeys for all of them."""
+
+FIRST = dict(reversed(EVERY_LAYER))
+"""The first variant of each public name."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,48 +49,17 @@ def compile_quickly() -> Iterator[None]:
 
 
 class Case:
-    """A layer with its input, parameters and state, and its two modes compiled."""
+    """A layer with the shapes of its input, parameters and state."""
 
     def __init__(self, entry: Entry, name: str) -> None:
         self.entry, self.name, self.layer = entry, name, entry.layer
         self.key = jax.random.key(3)
-        self.inputs = example(entry.shape)
-        self.x = at(self.inputs, 0)
+        self.x = shapes_of(entry)
+        self.params, self.state = jax.eval_shape(self.layer.init, self.key, self.x)
 
-    @cached_property
-    def initial(self) -> tuple[Any, Any]:
-        return self.layer.init(self.key, self.x)
-
-    @cached_property
-    def initial_by_other_key(self) -> tuple[Any, Any]:
-        return self.layer.init(jax.random.key(4), self.x)
-
-    @cached_property
-    def params(self) -> Any:
-        """Parameters off their initial values, where a scale of 1 or a bias of 0 would hide much."""
-        leaves, structure = jax.tree.flatten(self.initial[0])
-        steps = [0.1 * np.cos(np.arange(leaf.size, dtype=np.float32)).reshape(leaf.shape) for leaf in leaves]
-        return structure.unflatten(
-            [jnp.asarray(leaf + step) for leaf, step in zip(map(np.asarray, leaves), steps, strict=True)]
-        )
-
-    @cached_property
-    def state(self) -> Any:
-        """A state that training has moved."""
-        return self.train(self.params, self.initial[1], self.x, key=self.key)[1]
-
-    @cached_property
-    def evaluate(self) -> Callable[..., Any]:
-        return jax.jit(partial(self.layer.apply, train=False))
-
-    @cached_property
-    def train(self) -> Callable[..., Any]:
-        return jax.jit(partial(self.layer.apply, train=True))
-
-    def traced(self, params: Any, state: Any, x: Any, *, train: bool = False) -> Any:
+    def traced(self, params: Any, state: Any) -> Any:
         """Shapes and dtypes of an application: what tracing alone, without compiling, finds out."""
-        apply = partial(self.layer.apply, train=train)
-        return jax.eval_shape(lambda p, s, x, key: apply(p, s, x, key=key), params, state, x, self.key)
+        return jax.eval_shape(partial(self.layer.apply, train=False), params, state, self.x)
 
 
 def listed() -> list[Any]:
@@ -87,29 +71,6 @@ def listed() -> list[Any]:
 @pytest.fixture(scope="module", params=listed())
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(EVERY_LAYER[request.param], identify(request.param))
-
-
-def assert_close(got: Any, wanted: Any, tolerance: float = 1e-6) -> None:
-    """The same structure, shapes and dtypes, and numbers that differ by little next to the largest."""
-    assert jax.tree.structure(got) == jax.tree.structure(wanted)
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        assert np.max(np.abs(a - b), initial=0) <= tolerance * np.max(np.abs(b), initial=0)
-
-
-def assert_same(got: Any, wanted: Any) -> None:
-    """The same, bit for bit."""
-    assert_close(got, wanted, tolerance=0)
-
-
-def at(tree: Any, i: int) -> Any:
-    """Entry `i` of every array of a tree, cut by NumPy: JAX would compile a program for each shape."""
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[i]), tree)
-
-
-def shapes(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
 
 
 def levels(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -148,138 +109,35 @@ def test_an_entry_exercises_the_name_it_stands_under(key: tuple[str, str]):
         assert layer.name.replace("_", "") == public.lower()
 
 
-# Initial values.
+# The laws.
 
 
-def test_init_is_deterministic_and_reads_only_shapes(case: Case):
-    wanted = case.initial
-    assert_same(case.layer.init(case.key, case.x), wanted)
-    assert_same(case.layer.init(case.key, at(case.inputs, 1)), wanted)
-    assert_same(case.layer.init(case.key, shapes(case.x)), wanted)
+@pytest.mark.parametrize("key", EVERY_LAYER, ids=identify)
+def test_the_laws_hold(key: tuple[str, str], request: pytest.FixtureRequest):
+    entry = EVERY_LAYER[key]
+    thorough = FIRST[key[0]] == key[1] or request.config.getoption("--thorough")
+    laws = [name for name in LAWS if thorough or name not in COSTLY]
+    fnn.check(entry.layer, shapes_of(entry), laws=laws, strict=True, **entry.told)
 
 
-def test_init_runs_under_jit_vmap_and_eval_shape(case: Case):
-    keys = jnp.stack([case.key, jax.random.key(4)])
-    mapped = jax.jit(jax.vmap(case.layer.init, (0, None)))(keys, case.x)  # one program: to compile two costs twice
-    for i, wanted in enumerate((case.initial, case.initial_by_other_key)):
-        assert_close(at(mapped, i), wanted)
-    assert jax.eval_shape(case.layer.init, case.key, case.x) == shapes(case.initial)
-    assert jax.eval_shape(case.layer.init, case.key, shapes(case.x)) == shapes(case.initial)
+# What fnn's own layers promise beside them.
 
 
-def test_other_keys_give_other_kernels(case: Case):
-    one, other = case.initial[0], case.initial_by_other_key[0]
+def test_kernels_are_drawn_and_everything_else_is_not(case: Case):
+    one, other = (case.layer.init(jax.random.key(seed), case.x)[0] for seed in (3, 4))
     for (path, a), b in zip(jax.tree.leaves_with_path(one), jax.tree.leaves(other), strict=True):
         drawn = path[-1].key in DRAWN or case.name == "Dense: random bias"
         assert np.array_equal(a, b) != drawn, path
 
 
-def test_parameters_and_state_are_nested_dicts_of_float32(case: Case):
-    for tree in case.initial:
-        assert isinstance(tree, dict)
-        for path in levels(tree):
-            inside = tree
-            for name in path:
-                inside = inside[name]
-            assert all(isinstance(name, str) and name for name in inside)
-            assert inside or not path, f"{path} is an empty entry"
-        assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(tree))
-
-
-def test_parameters_are_float32_whatever_the_input(case: Case):
-    for dtype in (jnp.bfloat16, jnp.float16):
-        narrow = jax.tree.map(lambda leaf, dtype=dtype: jax.ShapeDtypeStruct(leaf.shape, dtype), case.x)
-        assert jax.eval_shape(case.layer.init, case.key, narrow) == shapes(case.initial)
-
-
-# Application.
-
-
-def test_compiled_equals_eager(case: Case):
-    tolerance = case.entry.tolerance
-    eager = case.layer.apply(case.params, case.state, case.x, train=False)
-    assert_close(case.evaluate(case.params, case.state, case.x), eager, tolerance)
-    eager = case.layer.apply(case.params, case.state, case.x, train=True, key=case.key)
-    assert_close(case.train(case.params, case.state, case.x, key=case.key), eager, tolerance)
-
-
-def test_vmap_equals_a_loop(case: Case):
-    keys = jnp.stack([case.key, jax.random.key(4)])
-
-    def both(params: Any, state: Any, x: Any, key: jax.Array) -> Any:
-        evaluated = case.layer.apply(params, state, x, train=False)
-        return evaluated, case.layer.apply(params, state, x, train=True, key=key)
-
-    mapped = jax.jit(jax.vmap(both, (None, None, 0, 0)))(case.params, case.state, case.inputs, keys)
-    for i in range(2):
-        x = at(case.inputs, i)
-        evaluated = case.evaluate(case.params, case.state, x)
-        wanted = evaluated, case.train(case.params, case.state, x, key=keys[i])
-        assert_close(at(mapped, i), wanted, case.entry.tolerance)
-
-
-def test_gradient_is_finite_and_shaped_like_what_it_is_taken_of(case: Case):
-    def loss(params: Any, x: Any) -> jax.Array:
-        y, _ = case.layer.apply(params, case.state, x, train=True, key=case.key)
-        return sum((jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(y)), jnp.float32(0))
-
-    gradients = jax.jit(jax.grad(loss, (0, 1)))(case.params, case.x)
-    assert shapes(gradients) == shapes((case.params, case.x))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
-
-
-def test_evaluation_keeps_the_state_and_repeats_itself(case: Case):
-    y, state = case.evaluate(case.params, case.state, case.x)
-    assert_same(state, case.state)
-    assert_same(case.layer.apply(case.params, case.state, case.x, train=False)[1], case.state)
-    again, _ = case.evaluate(case.params, case.state, case.x, key=jax.random.key(11))
-    assert_same(again, y)
-
-
-def test_training_keeps_the_form_of_the_state(case: Case):
-    assert shapes(case.state) == shapes(case.initial[1])
-    _, after = case.train(case.params, case.state, case.x, key=case.key)
-    assert shapes(after) == shapes(case.state)
-
-
-def test_training_depends_on_the_key_only_where_something_is_random(case: Case):
-    one, _ = case.train(case.params, case.state, case.x, key=case.key)
-    other, _ = case.train(case.params, case.state, case.x, key=jax.random.key(12))
-    differ = any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
-    assert differ == case.entry.random
-
-
-def test_training_needs_a_key_only_where_something_is_random(case: Case):
+def test_training_needs_a_key_where_the_list_says_so(case: Case):
+    """Which `fnn.check` takes from what the layer does."""
     train = partial(case.layer.apply, train=True)
     if case.entry.random:
         with pytest.raises(ValueError, match="needs a key"):
             jax.eval_shape(train, case.params, case.state, case.x)
     else:
-        y, _ = jax.eval_shape(train, case.params, case.state, case.x)
-        assert y == case.traced(case.params, case.state, case.x, train=True)[0]
-
-
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64], ids=jnp.dtype)
-def test_output_has_the_dtype_of_the_input(case: Case, dtype: Any):
-    params, state = case.params, case.state
-    for train in (False, True):
-        with jax.enable_x64(dtype == jnp.float64):
-            x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), case.x)
-            y, new_state = case.traced(params, state, x, train=train)
-        assert jax.tree.leaves(y)
-        assert {leaf.dtype for leaf in jax.tree.leaves(y)} == {jnp.dtype(dtype)}
-        assert new_state == shapes(state)
-
-
-def test_numpy_input_is_as_good(case: Case):
-    wanted = case.layer.apply(case.params, case.state, case.x, train=False)
-    numpy = jax.tree.map(np.asarray, case.x)
-    assert_same(case.layer.init(case.key, numpy), case.initial)
-    assert_same(case.layer.apply(case.params, case.state, numpy, train=False), wanted)
-    # NumPy's own float64, which JAX holds as float32.
-    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), case.x)
-    assert_same(case.layer.init(case.key, wide), case.initial)
-    assert_same(case.layer.apply(case.params, case.state, wide, train=False), wanted)
+        jax.eval_shape(train, case.params, case.state, case.x)
 
 
 # Trees that are another network's.
@@ -289,9 +147,9 @@ def test_parameters_of_another_network_are_refused(case: Case):
     another = fnn.serial(stem=fnn.Dense(3), body=fnn.serial(fnn.Dense(3), fnn.BatchNorm()))
     params, state = another.init(case.key, jnp.ones((2, 3)))
     with pytest.raises(ValueError, match=r"another network|own init"):
-        case.traced(params, case.state, case.x)
+        case.traced(params, case.state)
     with pytest.raises(ValueError, match=r"another network|own init"):
-        case.traced(case.params, state, case.x)
+        case.traced(case.params, state)
 
 
 def test_an_unknown_entry_is_refused_at_every_level(case: Case):
@@ -300,10 +158,10 @@ def test_an_unknown_entry_is_refused_at_every_level(case: Case):
     extra = {"unknown": np.ones((leaves[0].shape[0] if leaves else 2, 2))}
     for path in levels(case.params):
         with pytest.raises(ValueError, match="unknown"):
-            case.traced(changed(case.params, path, lambda inside: inside | extra), case.state, case.x)
+            case.traced(changed(case.params, path, lambda inside: inside | extra), case.state)
     for path in levels(case.state):
         with pytest.raises(ValueError, match="unknown"):
-            case.traced(case.params, changed(case.state, path, lambda inside: inside | extra), case.x)
+            case.traced(case.params, changed(case.state, path, lambda inside: inside | extra))
 
 
 def test_a_missing_or_misshapen_entry_is_refused_at_every_leaf(case: Case):
@@ -318,4 +176,4 @@ def test_a_missing_or_misshapen_entry_is_refused_at_every_leaf(case: Case):
             for broken in (without, misshapen):
                 trees = (broken, case.state) if which == 0 else (case.params, broken)
                 with pytest.raises(ValueError, match=r"expects (parameters|state)"):
-                    case.traced(*trees, case.x)
+                    case.traced(*trees)
