@@ -130,6 +130,21 @@ def test_kernels_are_drawn_and_everything_else_is_not(case: Case):
         assert np.array_equal(a, b) != drawn, path
 
 
+def test_numpys_float64_is_held_as_float32(case: Case):
+    random = np.random.default_rng(7)
+    wide = jax.tree.map(lambda leaf: random.standard_normal(leaf.shape), case.x)
+    x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), wide)
+    made = case.layer.init(case.key, wide)
+    for got, wanted in (
+        (made, case.layer.init(case.key, x)),
+        (case.layer.apply(*made, wide, train=False), case.layer.apply(*made, x, train=False)),
+    ):
+        assert jax.tree.structure(got) == jax.tree.structure(wanted)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
 def test_training_needs_a_key_where_the_list_says_so(case: Case):
     """Which `fnn.check` takes from what the layer does."""
     train = partial(case.layer.apply, train=True)

@@ -50,5 +50,13 @@ def fraction(value: Any, layer: str, argument: str) -> float:
     return float(value)
 
 
+def not_negative(value: Any, layer: str, argument: str) -> float:
+    """Returns `value` if it is a finite number of at least 0."""
+    is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < np.inf:
+        raise ValueError(f"{layer} expects {argument} as a finite number of at least 0, got {value!r}.")
+    return float(value)
+
+
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -27,12 +27,13 @@ def BatchNorm(*, momentum: float = 0.9, epsilon: float = 1e-5, scale: bool = Tru
       bias: whether to learn a summand for each channel, 0 at first.
 
     Raises:
-      ValueError: if `momentum` is not in [0, 1); when initialized or applied, if `x` has fewer than two axes, or
-        in training only one value for each channel, which has no variance.
+      ValueError: if `momentum` is not in [0, 1) or `epsilon` is negative; when initialized or applied, if `x` has
+        fewer than two axes, or in training only one value for each channel, which has no variance.
 
     Reference: Ioffe & Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
     """
     momentum = arguments.fraction(momentum, "BatchNorm", "momentum")
+    epsilon = arguments.not_negative(epsilon, "BatchNorm", "epsilon")
 
     def check(x: Any) -> jax.Array:
         return expect.array(x, "BatchNorm", _SHAPE, range(2, 9))
@@ -80,10 +81,12 @@ def LayerNorm(*, epsilon: float = 1e-5, scale: bool = True, bias: bool = True) -
     Maps `(…, channels)` to the same shape. Arguments as `BatchNorm`'s.
 
     Raises:
-      ValueError: when initialized or applied, if `x` is a scalar or the parameters have the wrong shape.
+      ValueError: if `epsilon` is negative; when initialized or applied, if `x` is a scalar or the parameters have the
+        wrong shape.
 
     Reference: Ba et al. 2016, arXiv 1607.06450, eq. 3.
     """
+    epsilon = arguments.not_negative(epsilon, "LayerNorm", "epsilon")
 
     def check(x: Any) -> jax.Array:
         return expect.array(x, "LayerNorm", "(…, channels)", range(1, 9))
@@ -112,11 +115,13 @@ def GroupNorm(groups: int = 32, *, epsilon: float = 1e-5, scale: bool = True, bi
       bias: whether to learn a summand for each channel, 0 at first.
 
     Raises:
-      ValueError: if `groups` is not positive; when initialized or applied, if the channels are no multiple of it.
+      ValueError: if `groups` is not positive or `epsilon` negative; when initialized or applied, if the channels are
+        no multiple of `groups`.
 
     Reference: Wu & He 2018, arXiv 1803.08494.
     """
     groups = arguments.positive(groups, "GroupNorm", "groups")
+    epsilon = arguments.not_negative(epsilon, "GroupNorm", "epsilon")
 
     def check(x: Any) -> jax.Array:
         x = expect.array(x, "GroupNorm", _SHAPE, range(2, 9))

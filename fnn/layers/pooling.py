@@ -72,7 +72,7 @@ def Subsample(stride: PerAxis = 2) -> Layer:
     Raises:
       ValueError: if `stride` is not positive; when initialized or applied, if `x` has the wrong rank.
     """
-    frame = sliding("Subsample", 1, "window", stride, "VALID")
+    frame = sliding("Subsample", 1, "window", stride, "VALID", strides_name="stride")
 
     def function(x: jax.Array) -> jax.Array:
         steps = frame.place(x.shape[1:-1]).strides

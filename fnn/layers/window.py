@@ -82,7 +82,15 @@ class Window(NamedTuple):
 
 
 def window(
-    layer: str, size: Any, size_name: str, strides: Any, padding: Any, dilation: Any = 1, *, lowest: float = 0
+    layer: str,
+    size: Any,
+    size_name: str,
+    strides: Any,
+    padding: Any,
+    dilation: Any = 1,
+    *,
+    lowest: float = 0,
+    strides_name: str = "strides",
 ) -> Window:
     """Checks the arguments of a window.
 
@@ -92,11 +100,11 @@ def window(
     made = Window(
         layer,
         arguments.per_axis(size, layer, size_name),
-        arguments.per_axis(strides, layer, "strides"),
+        arguments.per_axis(strides, layer, strides_name),
         arguments.padding(padding, layer, lowest=lowest),
         arguments.per_axis(dilation, layer, "dilation"),
     )
-    names = {size_name: made.size, "strides": made.strides, "padding": made.padding, "dilation": made.dilation}
+    names = {size_name: made.size, strides_name: made.strides, "padding": made.padding, "dilation": made.dilation}
     axes = {name: len(value) for name, value in names.items() if isinstance(value, tuple)}
     if len(set(axes.values())) > 1:
         raise ValueError(f"{layer} got arguments for different numbers of spatial axes: {axes}.")

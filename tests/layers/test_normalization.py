@@ -241,6 +241,13 @@ def test_constant_input_stays_finite(kind: str) -> None:
     assert all(np.isfinite(gradient).all() for gradient in got.gradients.values())
 
 
+@pytest.mark.parametrize("layer", [fnn.BatchNorm, fnn.LayerNorm, fnn.GroupNorm])
+@pytest.mark.parametrize("epsilon", [-1, -1e-9, float("nan"), float("inf"), "1e-5", None, True])
+def test_epsilon_out_of_range_fails(layer: Any, epsilon: Any) -> None:
+    with pytest.raises(ValueError, match="Norm expects epsilon as a finite number of at least 0, got"):
+        layer(epsilon=epsilon)
+
+
 @pytest.mark.parametrize("momentum", [-0.1, 1, 1.5, "0.9", None, float("nan")])
 def test_momentum_out_of_range_fails(momentum: Any) -> None:
     with pytest.raises(ValueError, match="BatchNorm expects momentum as a number from 0 up to, not including, 1"):

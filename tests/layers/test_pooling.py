@@ -256,7 +256,7 @@ def test_bad_arguments_fail_when_the_layer_is_made(
 
 @pytest.mark.parametrize("stride", [0, -2, (2, 0), "2"])
 def test_subsample_expects_positive_strides(stride: Any) -> None:
-    with pytest.raises(ValueError, match=r"Subsample expects strides? as an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"Subsample expects stride as an integer of at least 1"):
         fnn.Subsample(stride)
 
 

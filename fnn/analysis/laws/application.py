@@ -75,8 +75,7 @@ def _changes(passage: Passage, dtype: Any) -> bool:
 
 
 def _numpy_is_as_good(subject: Subject) -> None:
-    # NumPy's own kind is float64, which JAX holds as float32.
-    x = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64 if leaf.dtype == jnp.float32 else None), subject.x)
+    x = jax.tree.map(np.asarray, subject.x)
     made = subject.layer.init(subject.key, x)
     require_same(made, subject.initial, 0, "init given NumPy's arrays must make the same as given JAX's")
     got = subject.forward(subject.params, subject.state, x, subject.key)

@@ -84,7 +84,7 @@ class Slope:
     def compiled(self) -> Callable[[float], dict[str, Any]]:
         """`second` as one program, `first` where that does not exist; both laws read it."""
         with jax.enable_x64(True):
-            # Forward mode may be missing where the second derivative is not, and JAX says so when it lowers the program.
+            # Forward mode may be missing where the second derivative is not; JAX says so when it lowers the program.
             jax.jit(self.first).lower(np.float64(0))
             try:
                 jax.eval_shape(self.second, np.float64(0))
