@@ -169,7 +169,7 @@ _COMBINATORS: dict[tuple[str, str], Entry] = {
     ("graph", "diamond"): Entry(diamond(), VECTOR),
     ("graph", "siamese"): Entry(siamese(), (VECTOR, VECTOR), True, BATCH),
     ("repeat", "scan"): Entry(fnn.repeat(everything(), 3), VECTOR, True, BATCH | UNSTACKED),
-    ("repeat", "images"): Entry(fnn.repeat(block(), 2), IMAGE, True, BATCH),
+    ("repeat", "images"): Entry(fnn.repeat(block(), 2), IMAGE, True, BATCH | UNSTACKED),
     ("repeat", "unrolled"): Entry(fnn.repeat(everything(), 2, unroll=True), VECTOR, True, BATCH | UNSTACKED),
     ("repeat", "one leaf"): Entry(fnn.repeat(fnn.Dense(6), 2), VECTOR),
     ("repeat", "no parameters"): Entry(fnn.repeat(fnn.Tanh, 2), VECTOR),
