@@ -9,9 +9,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import jax
-
-from tests.fuzz.trial import Mismatch, try_one
+from tests.fuzz.trial import try_block
 
 BLOCK = 200
 """How many seeds a process tries before it makes room: each network leaves compiled programs behind."""
@@ -31,24 +29,10 @@ def main() -> int:
     totals: Counter[str] = Counter()
     # Processes of their own, which a crash in XLA ends with an error here.
     with ProcessPoolExecutor(arguments.processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for counts in pool.map(_try_block, blocks):
+        for counts in pool.map(try_block, blocks):
             totals += counts
             print(f"{totals.total()} tried: {dict(totals)}", flush=True)
     return 1 if totals["failed"] else 0
-
-
-def _try_block(seeds: range) -> Counter[str]:
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
-    jax.config.update("jax_numpy_rank_promotion", "raise")
-    jax.config.update("jax_disable_most_optimizations", True)  # each program runs once
-    counts: Counter[str] = Counter()
-    for seed in seeds:
-        try:
-            counts[try_one(seed, gradients=seed % 5 == 0)] += 1
-        except Mismatch as mismatch:
-            counts["failed"] += 1
-            print(f"seed {seed}: {mismatch}", flush=True)
-    return counts
 
 
 if __name__ == "__main__":

@@ -55,13 +55,14 @@ def build(plan: Plan) -> fnn.Layer:
         case "residual":
             return fnn.residual(*children)
         case "repeat":
-            return fnn.repeat(*children, **plan.options)
+            return fnn.repeat(children[0], **plan.options)
         case "graph":
             wires = {
                 name: (add if made_by == "add" else made_by, *sources)
                 for name, (made_by, *sources) in plan.options["wires"].items()
             }
-            return fnn.graph(wires, **{f"layer{i}": child for i, child in enumerate(children)})
+            named: dict[str, Any] = {f"layer{i}": child for i, child in enumerate(children)}
+            return fnn.graph(wires, **named)
         case _:
             return FIXED[plan.kind] if plan.kind in FIXED else MAKERS[plan.kind](**plan.options)
 
@@ -132,8 +133,8 @@ def _graph(random: np.random.Generator, depth: int) -> Plan:
     return Plan("graph", {"wires": wires}, layers)
 
 
-def _leaf(random: np.random.Generator, kind: str | None = None) -> Plan:
-    kind = pick(random, (*MAKERS, *MAKERS, *FIXED)) if kind is None else kind
+def _leaf(random: np.random.Generator, kind: str = "") -> Plan:
+    kind = kind or pick(random, (*MAKERS, *MAKERS, *FIXED))
 
     def one(*values: Any) -> Any:
         return pick(random, values)
@@ -170,7 +171,7 @@ def _leaf(random: np.random.Generator, kind: str | None = None) -> Plan:
 
 def pick(random: np.random.Generator, values: Sequence[Any]) -> Any:
     """One of several values, as it is: NumPy's own choice would turn it into an array's entry."""
-    return values[random.integers(len(values))]
+    return values[int(random.integers(len(values)))]
 
 
 def kinds_in(plan: Plan) -> set[str]:

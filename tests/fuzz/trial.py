@@ -1,6 +1,8 @@
 """One random network, in fnn and in the references: the same answer, or a clear error where there is no answer."""
 
 import importlib.util
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import jax
@@ -43,10 +45,25 @@ def try_one(seed: int, *, gradients: bool = False) -> Outcome:
     try:
         with jax.enable_x64(True):
             return compare(plan, shape, random, gradients and HAS_TORCH)
-    except Mismatch:
-        raise
+    except Mismatch as mismatch:
+        raise Mismatch(f"seed {seed}: {mismatch}") from mismatch
     except Exception as error:
         raise Mismatch(f"seed {seed}: {plan} of x {shape}:\n{describe_error(error)}") from error
+
+
+def try_block(seeds: Iterable[int]) -> Counter[str]:
+    """Tries several seeds under the tests' strict rules, prints what fails and counts the outcomes."""
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    jax.config.update("jax_disable_most_optimizations", True)  # each program runs once
+    counts: Counter[str] = Counter()
+    for seed in seeds:
+        try:
+            counts[try_one(seed, gradients=seed % 5 == 0)] += 1
+        except Mismatch as mismatch:
+            counts["failed"] += 1
+            print(mismatch, flush=True)
+    return counts
 
 
 def leaves(plan: Plan) -> int:
@@ -115,7 +132,7 @@ def must_be_meaningless(plan: Plan, x: np.ndarray, title: str) -> None:
 
 def must_refuse(layer: Layer, given: Any, x: np.ndarray, train: bool, plan: Plan, title: str) -> None:
     try:
-        y, _ = layer.apply(*given, jnp.asarray(x), train=train)
+        y, _ = layer.apply(given[0], given[1], jnp.asarray(x), train=train)
     except Exception as error:
         must_be_clear(error, plan, title)
         return

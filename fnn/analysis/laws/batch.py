@@ -68,9 +68,9 @@ def _replaced(x: Any, other: Any, place: int) -> Any:
     def replace(a: jax.Array, b: jax.Array) -> jax.Array:
         if not is_floating(a):
             return a
-        a = np.array(a)
-        a[place] = 10 * np.asarray(b)[place]
-        return jnp.asarray(a)
+        replaced = np.array(a)
+        replaced[place] = 10 * np.asarray(b)[place]
+        return jnp.asarray(replaced)
 
     return jax.tree.map(replace, x, other)
 

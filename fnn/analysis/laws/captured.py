@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 from fnn.analysis.laws.law import BrokenError, Law
 from fnn.analysis.laws.subject import Subject
@@ -31,7 +32,7 @@ def _require_none(subject: Subject, when: str) -> None:
 
 def _tracers(value: Any, place: str, seen: set[int]) -> Iterator[str]:
     """Where a function or container holds a tracer, closures and defaults included."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         yield place
         return
     if id(value) in seen or isinstance(value, str | bytes | int | float | complex | type | None):

@@ -1,6 +1,7 @@
 """What became of each law."""
 
 import textwrap
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Outcome = Literal["holds", "broken", "does not apply"]
@@ -17,7 +18,8 @@ class Row(NamedTuple):
     """Why somebody relies on the law."""
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True)
+class Report:
     """The outcome of every law; `str` tells it, `bool` says whether none is broken."""
 
     subject: str

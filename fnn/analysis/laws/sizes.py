@@ -75,16 +75,15 @@ def _complaint(subject: Subject) -> str:
 
 def _by_hypothesis(ranges: list[tuple[int, int]], fails: Callable[[Sizes], bool], seed: int) -> Sizes | None:
     """The smallest failing sizes that hypothesis finds."""
-    import hypothesis
-    from hypothesis import strategies
+    from hypothesis import HealthCheck, find, settings, strategies
+    from hypothesis.errors import NoSuchExample
 
-    settings = hypothesis.settings(
-        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-    )
+    quiet: list[HealthCheck] = [*HealthCheck]  # pyright: ignore[reportAssignmentType]
+    search = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=quiet)
     sizes = strategies.tuples(*(strategies.integers(low, high) for low, high in ranges))
     try:
-        return hypothesis.find(sizes, fails, settings=settings, random=random.Random(seed))
-    except hypothesis.errors.NoSuchExample:
+        return find(sizes, fails, settings=search, random=random.Random(seed))
+    except NoSuchExample:
         return None
 
 

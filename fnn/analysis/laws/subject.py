@@ -78,8 +78,9 @@ class Subject:
         Raises:
           NotApplicableError: if there is no such axis.
         """
-        sizes = {leaf.shape[0] if leaf.ndim > 1 else None for leaf in map(jnp.asarray, jax.tree.leaves(self.x))}
-        if len(sizes) != 1 or None in sizes:
+        shapes = [leaf.shape for leaf in jax.tree.leaves(self.shapes)]
+        sizes = {shape[0] for shape in shapes if len(shape) > 1}
+        if len(sizes) != 1 or any(len(shape) < 2 for shape in shapes):
             raise NotApplicableError("the input has no batch axis, one first axis of all its arrays")
         return sizes.pop()
 

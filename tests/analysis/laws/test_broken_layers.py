@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.core import Tracer
 
 import fnn
 from fnn.analysis import LAWS
@@ -270,14 +271,14 @@ CASES = {
     ),
     "another function when compiled": Case(
         "compiled equals eager", "same under jit as without",
-        function(lambda x: x if isinstance(x, jax.core.Tracer) else 2 * x), function(lambda x: 2 * x),
+        function(lambda x: x if isinstance(x, Tracer) else 2 * x), function(lambda x: 2 * x),
     ),
     "a callback that does not know vmap": Case(
         "vmap equals a loop", "same under vmap", callback(sum_of_everything), callback(sum_of_each),
     ),
     "another shape when traced": Case(
         "abstract shapes are the real ones", "(4, 5) float32, but apply made (4, 6) float32",
-        function(lambda x: x[:, :-1] if isinstance(x, jax.core.Tracer) else x), function(lambda x: x[:, :-1]),
+        function(lambda x: x[:, :-1] if isinstance(x, Tracer) else x), function(lambda x: x[:, :-1]),
     ),
     "float32 inside": Case(
         "output has the input's dtype", "from bfloat16 input came float32 output",
