@@ -23,7 +23,6 @@ Reference: Dalal & Triggs 2005, "Histograms of oriented gradients for human dete
 indexing"; LeCun et al. 1998, "Gradient-based learning applied to document recognition".
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

@@ -76,8 +76,6 @@ from fnn.layers import (
 if TYPE_CHECKING:
     from fnn import analysis, data, interop, stax, train
     from fnn.analysis import backprop, check, check_gradients, summarize
-    from fnn import analysis, data, train
-    from fnn.analysis import check
 
 __version__ = "0.1.0"
 
@@ -132,9 +130,6 @@ __all__ = [
     "Softplus",
     "Tanh",
     # Rooms.
-    # Looking at layers; loaded when first asked for.
-    "check",
-    # Rooms; the last three are loaded when they are first asked for.
     "losses",
     "models",
     # Rooms, and functions of analysis, that are loaded when they are first asked for.
@@ -155,8 +150,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"fnn.{name}")
     if name in ("backprop", "check", "check_gradients", "summarize"):
         return getattr(importlib.import_module("fnn.analysis"), name)
-    if name in ("analysis", "data", "train"):
-        return importlib.import_module(f"fnn.{name}")
-    if name == "check":
-        return importlib.import_module("fnn.analysis").check
     raise AttributeError(f"module 'fnn' has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from fnn.analysis.circuit import Circuit, backprop
 from fnn.analysis.gradients import Difference, GradientCheck, GradientError, check_gradients
-from fnn.analysis.laws import LAWS, LawsError, Report, Row, check
+from fnn.analysis.laws import LAWS, LawsError, Report, check
 from fnn.analysis.pictures import draw_confusion, draw_learning_curve
 from fnn.analysis.scales import ScalePanel, draw_scales
 from fnn.analysis.sheet import SheetRow, draw_sheet
@@ -14,7 +14,10 @@ __all__ = [
     "Difference",
     "GradientCheck",
     "GradientError",
+    "LAWS",
+    "LawsError",
     "ReceptiveField",
+    "Report",
     "Row",
     "ScalePanel",
     "SheetRow",
@@ -31,13 +34,4 @@ __all__ = [
     "show_bytes",
     "show_count",
     "summarize",
-    "LAWS",
-    "LawsError",
-    "Report",
-    "Row",
-    "SheetRow",
-    "check",
-    "draw_confusion",
-    "draw_learning_curve",
-    "draw_sheet",
 ]

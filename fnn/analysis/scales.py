@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fnn.analysis.pictures import BLUE, ORANGE, _figure, _save
+from fnn.analysis.figure import BLUE, ORANGE, make_figure
 
 
 class ScalePanel(NamedTuple):
@@ -32,7 +32,7 @@ def draw_scales(layers: Sequence[str], panels: Sequence[ScalePanel], path: Path,
     """
     places = np.arange(len(layers))
     width = float(np.clip(0.3 * len(layers) + 2, 4.5, 14))
-    figure, grid = _figure(1, len(panels), figsize=(width * len(panels), 4.5))
+    figure, grid = make_figure(1, len(panels), (width * len(panels), 4.5))
     for axes, panel in zip(np.atleast_1d(grid), panels, strict=True):
         styles = cycle(((BLUE, "o", "-"), (ORANGE, "s", "--")))
         for (name, numbers), (colour, marker, line) in zip(panel.series.items(), styles, strict=False):
@@ -46,4 +46,4 @@ def draw_scales(layers: Sequence[str], panels: Sequence[ScalePanel], path: Path,
     names = np.atleast_1d(grid)[0].get_legend_handles_labels()
     figure.legend(*names, loc="outside lower center", ncols=2)  # inside of a panel it would hide points
     figure.suptitle(title)
-    _save(figure, path)
+    figure.savefig(path)
