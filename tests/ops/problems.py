@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+import quick
 
 from fnn import ops
 from fnn.ops.cpu import costs
@@ -21,9 +22,6 @@ from fnn.ops.geometry import Geometry
 
 Array = np.ndarray
 Pairs = Sequence[tuple[int, int]]
-
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-"""How to compile what runs only once."""
 
 
 class Operands(NamedTuple):
@@ -176,7 +174,7 @@ def plain_convolve(geometry: Geometry, x: Any, kernel: Any) -> jax.Array:
 
 def run(function: Callable[..., Any], *arguments: Any) -> Any:
     """Compiles in little time, runs, and returns NumPy arrays."""
-    return jax.tree.map(np.asarray, jax.jit(function).lower(*arguments).compile(compiler_options=QUICK)(*arguments))
+    return jax.tree.map(np.asarray, quick.jit(function)(*arguments))
 
 
 # What it is by definition.

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import quick
 from ops.problems import (
-    QUICK,
     Operands,
     Outcome,
     Problem,
@@ -31,7 +31,8 @@ from ops.problems import (
 
 from fnn import ops
 
-SEEDS, EACH = range(22), 25
+EACH = 25
+SEEDS, MORE_SEEDS = range(8), range(8, 22)
 
 
 def assert_right(*problems: Problem) -> None:
@@ -48,8 +49,8 @@ def assert_right(*problems: Problem) -> None:
     with ops.exact(True):
         exact = lower()
     rough = lower()
-    compiled = exact.compile(compiler_options=QUICK)
-    other = compiled if rough.as_text() == exact.as_text() else rough.compile(compiler_options=QUICK)
+    compiled = exact.compile(compiler_options=quick.QUICK)
+    other = compiled if rough.as_text() == exact.as_text() else rough.compile(compiler_options=quick.QUICK)
     for problem, operands, one, another in zip(problems, drawn, compiled(given), other(given), strict=True):
         wanted = oracle(problem, operands)
         assert_outcome(one, wanted, 2e-6, problem)
@@ -61,13 +62,13 @@ def some_at_a_time(problems: Iterable[Problem]) -> Iterator[tuple[Problem, ...]]
     yield from (tuple(problems[i : i + 5]) for i in range(0, len(problems), 5))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *quick.thorough(MORE_SEEDS)])
 def test_convolution_and_both_gradients_equal_the_oracle(seed: int) -> None:
     for problems in some_at_a_time(random_problems(seed, EACH, wide=seed % 3 == 0)):
         assert_right(*problems)
 
 
-@pytest.mark.parametrize("seed", range(100, 106))
+@pytest.mark.parametrize("seed", [99, 100, *quick.thorough(range(101, 106))])
 def test_they_equal_the_oracle_whichever_ways_are_chosen(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     choose_at_random(monkeypatch)
     for problem in random_problems(seed, EACH, wide=seed % 3 == 0):
@@ -97,7 +98,7 @@ def test_sizes_of_real_networks_equal_the_oracle(problem: Problem) -> None:
 def test_random_problems_cover_what_they_should() -> None:
     problems = [p for seed in SEEDS for p in random_problems(seed, EACH, wide=seed % 3 == 0)]
     geometries = [p.geometry for p in problems]
-    assert len(set(problems)) >= 500
+    assert len(set(problems)) >= 190
     assert {g.rank for g in geometries} == {1, 2, 3}
     assert {s for g in geometries for s in g.strides} == {d for g in geometries for d in g.dilation} == {1, 2, 3}
     assert {1, 2, 3, 5, 8} == {g.groups for g in geometries}
@@ -120,7 +121,7 @@ def test_random_problems_cover_what_they_should() -> None:
             g.groups > 1 and max(g.strides) > 1 and max(g.dilation) > 1 and any(map(any, g.padding)) for g in geometries
         ],
     }.items():
-        assert sum(present) >= 10, f"{what}: {sum(present)}"
+        assert sum(present) >= 4, f"{what}: {sum(present)}"
 
 
 def test_the_oracle_is_right() -> None:
@@ -140,7 +141,7 @@ def test_the_oracle_is_right() -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(200, 206))
+@pytest.mark.parametrize("seed", [200, 201, *quick.thorough(range(202, 206))])
 def test_they_equal_torch(seed: int) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)

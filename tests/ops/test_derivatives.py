@@ -1,6 +1,6 @@
 """Forward-mode, reverse-mode and higher derivatives of every operation, in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
+import quick
 from ops.problems import Problem, assert_near, choose_at_random, convolve_at, draw, geometry_of, plain_convolve, run
 from ops.test_pools import plain_pool, pool
 
@@ -86,16 +86,16 @@ def bent(function: Function) -> Function:
     return lambda *a: jax.tree.map(jnp.sin, function(*map(jnp.sin, a)))
 
 
-@pytest.mark.parametrize(("function", "plain", "given"), OPERATIONS)
-def test_derivatives_up_to_the_second_are_finite_differences(function: Function, plain: Function, given: Any) -> None:
-    check_grads(jax.jit(bent(function)), given, order=2, modes=("fwd", "rev"), rtol=1e-4, atol=1e-4)
+def direction(given: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """Along which all are differentiated."""
+    return tuple(np.cos(np.arange(a.size)).reshape(a.shape) for a in given)
 
 
 def higher(function: Function, *given: Any) -> dict[str, Any]:
     """The value, and products with derivatives up to the third, in each order of the modes."""
     bended = bent(function)
     weights = [normal(*a.shape) for a in jax.tree.leaves(jax.eval_shape(bended, *given))]
-    along = tuple(np.cos(np.arange(a.size)).reshape(a.shape) for a in given)
+    along = direction(given)
     every = tuple(range(len(given)))
 
     def loss(*given: Any) -> Any:
@@ -113,6 +113,7 @@ def higher(function: Function, *given: Any) -> dict[str, Any]:
         "value": bended(*given),
         "jvp": jax.jvp(bended, given, along)[1],
         "gradient": gradient(*given),
+        "forward": forward(*given),
         "forward over forward": jax.jvp(forward, given, along)[1],
         "forward over reverse": jax.jvp(gradient, given, along)[1],
         "reverse over forward": both(*given),
@@ -121,15 +122,36 @@ def higher(function: Function, *given: Any) -> dict[str, Any]:
     }
 
 
+SLOPES = {
+    "jvp": "value",
+    "forward over forward": "forward",
+    "forward over reverse": "gradient",
+    "forward over reverse over forward": "reverse over forward",
+}
+"""Which is the derivative of which, along the direction."""
+
+
 @pytest.mark.parametrize(("function", "plain", "given"), OPERATIONS)
-def test_derivatives_up_to_the_third_equal_those_of_lax(
+def test_derivatives_up_to_the_third_equal_those_of_lax_and_finite_differences(
     function: Function, plain: Function, given: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose_at_random(monkeypatch)
-    got, wanted = run(lambda *given: (higher(function, *given), higher(plain, *given)), *given)
+    compiled = quick.jit(lambda *given: (higher(function, *given), higher(plain, *given)))
+    got, wanted = compiled(*given)
     assert np.abs(jax.tree.leaves(wanted["forward over reverse"])[0]).max() > 1e-3
     for name in wanted:
         for a, b in zip(jax.tree.leaves(got[name]), jax.tree.leaves(wanted[name]), strict=True):
+            assert_near(a, b, 1e-11, name)
+    step = 1e-5
+    before, after = (
+        compiled(*(a + sign * step * along for a, along in zip(given, direction(given), strict=True)))[0]
+        for sign in (-1, 1)
+    )
+    for slope, of in SLOPES.items():
+        for a, low, high in zip(*(jax.tree.leaves(made) for made in (got[slope], before[of], after[of])), strict=True):
+            assert_near(a, (np.asarray(high) - np.asarray(low)) / (2 * step), 1e-7, f"{slope}, {of} by differences")
+    for name in ("reverse over forward", "reverse over reverse"):  # the order of differentiating does not matter
+        for a, b in zip(jax.tree.leaves(got[name]), jax.tree.leaves(got["forward over reverse"]), strict=True):
             assert_near(a, b, 1e-11, name)
 
 

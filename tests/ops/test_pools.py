@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from jax import lax
 from ops.problems import Array, assert_near, geometry_of, padded_with, places, run
 
 from fnn import ops
 from fnn.ops.geometry import Geometry
+
+SEEDS = range(2)
 
 POOLS = {"max": ops.max_pool, "sum": ops.sum_pool}
 
@@ -78,7 +81,7 @@ def draw(geometry: Geometry, batch: int, channels: int, *, ties: bool = False) -
     return x, rng.normal(size=(batch, *places(geometry), channels)).astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [*SEEDS, *quick.thorough(range(2, 5))])
 @pytest.mark.parametrize("kind", list(POOLS))
 def test_values_and_gradients_equal_lax_and_the_oracle(kind: str, seed: int) -> None:
     for geometry, batch, channels in random_pools(seed, 20):
@@ -98,7 +101,7 @@ def test_values_and_gradients_equal_lax_and_the_oracle(kind: str, seed: int) -> 
 
 
 def test_random_pools_cover_what_they_should() -> None:
-    geometries = [g for seed in range(5) for g, _, _ in random_pools(seed, 20)]
+    geometries = [g for seed in SEEDS for g, _, _ in random_pools(seed, 20)]
     assert {g.rank for g in geometries} == {1, 2, 3}
     padded = [any(map(any, g.padding)) for g in geometries]
     side_by_side = [g.window == g.strides and max(g.window) > 1 for g in geometries]
@@ -106,11 +109,11 @@ def test_random_pools_cover_what_they_should() -> None:
     apart = [any(s > k for s, k in zip(g.strides, g.window, strict=True)) for g in geometries]
     uncovered = [any((n - k) % s for n, k, s in zip(g.padded, g.window, g.strides, strict=True)) for g in geometries]
     for present in (padded, overlapping, apart):
-        assert sum(present) >= 10
+        assert sum(present) >= 8
     for one in (padded, uncovered):
         both = [a and b for a, b in zip(one, side_by_side, strict=True)]
         neither = [not a and b for a, b in zip(one, side_by_side, strict=True)]
-        assert min(sum(both), sum(neither)) >= 5
+        assert min(sum(both), sum(neither)) >= 3
 
 
 SHAPES = [

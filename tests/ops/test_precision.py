@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ops.problems import (
-    QUICK,
     Outcome,
     Problem,
     allowed_problems,
@@ -148,4 +147,3 @@ def test_exact_and_rough_agree_where_nothing_rough_is_chosen() -> None:
     with ops.exact(True):
         inside = function.lower(*given)
     assert outside.as_text() == inside.as_text()
-    outside.compile(compiler_options=QUICK)
