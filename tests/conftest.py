@@ -1,9 +1,11 @@
-"""Every test runs under JAX's strict rules: no silent promotion of dtypes or ranks."""
+"""Every test runs under JAX's strict rules, without silent promotion of dtypes or ranks, and compiles quickly."""
 
+import os
 from collections.abc import Iterator
 
 import jax
 import pytest
+import quick
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -13,10 +15,13 @@ jax.config.update("jax_enable_compilation_cache", False)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="also run the tests that take minutes")
+    parser.addoption("--optimize", action="store_true", help="compile as users do, in several times the time")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "thorough: more of what a shorter test covers; runs with --thorough alone")
+    if not config.getoption("--optimize"):  # XLA reads its flags once, when the first program is compiled
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick.FLAGS}".strip()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

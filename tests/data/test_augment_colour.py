@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 import scipy.stats
 from PIL import Image, ImageEnhance
 
@@ -22,7 +21,7 @@ def random_images(*shape: int) -> np.ndarray:
 
 def changed(change: augment.Augmentation, images: np.ndarray) -> np.ndarray:
     targets = jnp.zeros(len(images), jnp.int32)
-    return np.asarray(quick.jit(change)(jax.random.key(0), jnp.asarray(images), targets)[0])
+    return np.asarray(jax.jit(change)(jax.random.key(0), jnp.asarray(images), targets)[0])
 
 
 def assert_uniform(values: np.ndarray, most: float) -> None:

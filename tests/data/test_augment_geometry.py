@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 import scipy.ndimage
 import scipy.stats
 from hypothesis import given, settings
@@ -29,7 +28,7 @@ def random_images(*shape: int, seed: int = 0) -> np.ndarray:
 
 def changed(change: augment.Augmentation, images: np.ndarray, seed: int = 0) -> np.ndarray:
     targets = jnp.zeros(len(images), jnp.int32)
-    return np.asarray(quick.jit(change)(jax.random.key(seed), jnp.asarray(images), targets)[0])
+    return np.asarray(jax.jit(change)(jax.random.key(seed), jnp.asarray(images), targets)[0])
 
 
 # Flip.
@@ -63,7 +62,7 @@ def test_a_crop_is_a_window_of_the_padded_image(
     pixels = data.draw(st.integers(1, min(height, width) - 1))
     places = np.array([(row, column) for row in range(2 * pixels + 1) for column in range(2 * pixels + 1)])
     images = random_images(len(places), height, width, channels)
-    cut = quick.jit(crop_at, static_argnums=(2, 3))(jnp.asarray(images), jnp.asarray(places), pixels, padding)
+    cut = jax.jit(crop_at, static_argnums=(2, 3))(jnp.asarray(images), jnp.asarray(places), pixels, padding)
     around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
     padded = np.pad(images, around, mode="constant" if padding == "zero" else "reflect")
     expected = [padded[i, r : r + height, c : c + width] for i, (r, c) in enumerate(places)]
@@ -136,7 +135,7 @@ def moved(images: np.ndarray, **amounts: float) -> np.ndarray:
     return np.asarray(read_affine(jnp.asarray(images), affine))
 
 
-@quick.jit
+@jax.jit
 def read_affine(images: jax.Array, affine: Affine) -> jax.Array:
     return bilinear(images, *affine_places(affine, images.shape[1], images.shape[2]))
 

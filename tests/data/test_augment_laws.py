@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +35,7 @@ every_name = pytest.mark.parametrize("name", STRENGTHS)
 @functools.cache
 def one(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """Compiled once for all tests: these take as long as their compilations."""
-    return quick.jit(augment.chain(**{name: STRENGTHS[name]}))  # pyright: ignore[reportArgumentType]
+    return jax.jit(augment.chain(**{name: STRENGTHS[name]}))  # pyright: ignore[reportArgumentType]
 
 
 def batch(
@@ -66,7 +65,7 @@ def test_strength_0_is_the_batch_itself(name: str, key: jax.Array) -> None:
 @pytest.mark.parametrize("name", [name for name in STRENGTHS if name not in ("flip", "crop", "cutout", *MIXING)])
 def test_a_tiny_strength_changes_tinily(name: str, key: jax.Array) -> None:
     images, targets = batch(4)
-    changed, _ = quick.jit(augment.from_flag(f"{name}=0.0001"))(key, images, targets)
+    changed, _ = jax.jit(augment.from_flag(f"{name}=0.0001"))(key, images, targets)
     # From outside comes black, so a pixel at the edge fades by as much as it moves.
     assert 0 < np.abs(changed - images).max() < 2e-3
 
@@ -86,7 +85,7 @@ def test_the_shape_the_dtype_and_the_range_are_kept(name: str, key: jax.Array) -
 def test_a_chain_keeps_other_dtypes_and_draws_the_same(dtype: str, atol: float) -> None:
     with jax.enable_x64(dtype == "float64"):
         key, (images, targets) = jax.random.key(0), batch(4, dtype=dtype)
-        change = quick.jit(augment.from_flag("flip=0.5,crop=2,rotation=30,elastic=20,contrast=0.5,cutout=3,cutmix=1"))
+        change = jax.jit(augment.from_flag("flip=0.5,crop=2,rotation=30,elastic=20,contrast=0.5,cutout=3,cutmix=1"))
         changed, weights = change(key, images, targets)
         assert changed.dtype == images.dtype
         assert weights.dtype == targets.dtype
@@ -104,7 +103,7 @@ def test_every_chain_keeps_every_shape_and_labels_sum_to_one(shape: tuple, facto
     if shape[3] != 3:
         strengths.pop("saturation", None)
     images, targets = batch(*shape)
-    changed, weights = quick.jit(augment.chain(**strengths))(jax.random.key(1), images, targets)  # pyright: ignore
+    changed, weights = jax.jit(augment.chain(**strengths))(jax.random.key(1), images, targets)  # pyright: ignore
     assert changed.shape == images.shape
     assert np.isfinite(changed).all()
     assert 0 <= changed.min() <= changed.max() <= 1 + 1e-6
@@ -139,7 +138,7 @@ def test_a_chain_is_one_after_the_other_and_changes_no_draw(first: str, second: 
     assert both.names == (first, second)
     assert both.mixes == (second in MIXING)
     after = one(second)(key, *one(first)(key, *given_batch))
-    for together, in_turn in zip(quick.jit(both)(key, *given_batch), after, strict=True):
+    for together, in_turn in zip(jax.jit(both)(key, *given_batch), after, strict=True):
         np.testing.assert_allclose(together, in_turn, atol=1e-6)
 
 
@@ -153,10 +152,10 @@ def test_a_chain_of_one_draws_as_the_augmentation_alone(key: jax.Array) -> None:
 def test_all_of_it_scans_and_maps(key: jax.Array) -> None:
     given_batch, keys = batch(3), jax.random.split(key, 2)
     change = augment.from_flag("crop=2,rotation=30,mixup=0.5")
-    compiled = quick.jit(change)
+    compiled = jax.jit(change)
     by_hand = [compiled(key, *given_batch) for key in keys]
-    mapped = quick.jit(jax.vmap(change, (0, None, None)))(keys, *given_batch)
-    _, scanned = quick.jit(lambda keys: jax.lax.scan(lambda _, key: (None, change(key, *given_batch)), None, keys))(keys)
+    mapped = jax.jit(jax.vmap(change, (0, None, None)))(keys, *given_batch)
+    _, scanned = jax.jit(lambda keys: jax.lax.scan(lambda _, key: (None, change(key, *given_batch)), None, keys))(keys)
     for together in (mapped, scanned):
         for part, name in enumerate(("images", "targets")):
             expected = np.stack([result[part] for result in by_hand])

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 import scipy.stats
 
 from fnn.data import augment
@@ -15,7 +14,7 @@ from fnn.data import augment
 RARE = 1e-3
 
 
-COMPILED = functools.cache(quick.jit)
+COMPILED = functools.cache(jax.jit)
 
 
 def changed(
@@ -112,7 +111,7 @@ def test_extreme_alphas_stay_finite(alpha: float) -> None:
 
 def test_partners_are_any_example_equally_often() -> None:
     images, labels = own_channels(4, 1, 1)
-    change = quick.jit(jax.vmap(augment.mixup(1.0), (0, None, None)))
+    change = jax.jit(jax.vmap(augment.mixup(1.0), (0, None, None)))
     _, weights = change(jax.random.split(jax.random.key(0), 4000), jnp.asarray(images), jnp.asarray(labels))
     other = np.asarray(weights)[:, 0].copy()
     lent = (other[:, 1:] > 0).sum(axis=0)

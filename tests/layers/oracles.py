@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 
 import fnn
 
@@ -59,7 +58,7 @@ def evaluate(
 ) -> tuple[Outcome, Params]:
     """The layer's outcome in `dtype`, and its next state, from one compiled function."""
 
-    @quick.jit
+    @jax.jit
     def both(params: Any, state: Any, x: jax.Array, w: jax.Array) -> Any:
         def forward(params: Any, x: jax.Array) -> Any:
             return layer.apply(params, state, x, train=train)

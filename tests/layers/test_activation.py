@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from oracles import Array, assert_close
 from scipy.special import erf
 
@@ -65,7 +64,7 @@ def value_and_derivative(layer: fnn.Layer, x: Array) -> tuple[jax.Array, jax.Arr
         y, pull = jax.vjp(lambda x: layer.apply({}, {}, x, train=False)[0], x)
         return y, pull(jnp.ones_like(y))[0]
 
-    return quick.jit(both)(x)
+    return jax.jit(both)(x)
 
 
 def test_grid_has_zero_and_the_kinks() -> None:
@@ -158,7 +157,7 @@ def softmax_outcome(name: str, x: Array, w: Array) -> tuple[jax.Array, jax.Array
         y, pull = jax.vjp(lambda x: layer.apply({}, {}, x, train=False)[0], x)
         return y, pull(w)[0]
 
-    return quick.jit(both)(x, w)
+    return jax.jit(both)(x, w)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (2, 3, 4), (1, 2, 3, 4)])

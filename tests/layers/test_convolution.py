@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 import scipy.signal
+from cases import thorough
 from oracles import (
     Outcome,
     Pairs,
@@ -179,7 +179,7 @@ def torch_oracle(case: Case, problem: Problem) -> Outcome:
 
 
 @pytest.mark.parametrize("oracle", [numpy_oracle, torch_oracle])
-@pytest.mark.parametrize("case", [*CASES, *quick.thorough(MORE)], ids=str)
+@pytest.mark.parametrize("case", [*CASES, *thorough(MORE)], ids=str)
 def test_equals_oracle(case: Case, oracle: Callable[[Case, Problem], Outcome]) -> None:
     problem, got = evaluated(case)
     assert_outcome(got, oracle(case, problem))

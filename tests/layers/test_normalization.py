@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
+from cases import thorough
 from oracles import (
     Array,
     Outcome,
@@ -156,7 +156,7 @@ def torch_oracle(case: Case, problem: Problem, state: Params) -> tuple[Outcome, 
 
 
 @pytest.mark.parametrize("oracle", [numpy_oracle, torch_oracle])
-@pytest.mark.parametrize("case", [*CASES, *quick.thorough(MORE)], ids=str)
+@pytest.mark.parametrize("case", [*CASES, *thorough(MORE)], ids=str)
 def test_equals_oracle(case: Case, oracle: Callable[[Case, Problem, Params], tuple[Outcome, Params]]) -> None:
     problem, state, got, next_state = evaluated(case)
     wanted, wanted_state = oracle(case, problem, state)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
-import quick
 
 from fnn import ops
 from fnn.ops.cpu import costs
@@ -173,8 +172,8 @@ def plain_convolve(geometry: Geometry, x: Any, kernel: Any) -> jax.Array:
 
 
 def run(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Compiles in little time, runs, and returns NumPy arrays."""
-    return jax.tree.map(np.asarray, quick.jit(function)(*arguments))
+    """Compiles, runs, and returns NumPy arrays."""
+    return jax.tree.map(np.asarray, jax.jit(function)(*arguments))
 
 
 # What it is by definition.

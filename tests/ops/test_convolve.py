@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-import quick
+from cases import thorough
 from ops.problems import (
     Operands,
     Outcome,
@@ -49,8 +49,8 @@ def assert_right(*problems: Problem) -> None:
     with ops.exact(True):
         exact = lower()
     rough = lower()
-    compiled = exact.compile(compiler_options=quick.QUICK)
-    other = compiled if rough.as_text() == exact.as_text() else rough.compile(compiler_options=quick.QUICK)
+    compiled = exact.compile()
+    other = compiled if rough.as_text() == exact.as_text() else rough.compile()
     for problem, operands, one, another in zip(problems, drawn, compiled(given), other(given), strict=True):
         wanted = oracle(problem, operands)
         assert_outcome(one, wanted, 2e-6, problem)
@@ -62,13 +62,13 @@ def some_at_a_time(problems: Iterable[Problem]) -> Iterator[tuple[Problem, ...]]
     yield from (tuple(problems[i : i + 5]) for i in range(0, len(problems), 5))
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *quick.thorough(MORE_SEEDS)])
+@pytest.mark.parametrize("seed", [*SEEDS, *thorough(MORE_SEEDS)])
 def test_convolution_and_both_gradients_equal_the_oracle(seed: int) -> None:
     for problems in some_at_a_time(random_problems(seed, EACH, wide=seed % 3 == 0)):
         assert_right(*problems)
 
 
-@pytest.mark.parametrize("seed", [99, 100, *quick.thorough(range(101, 106))])
+@pytest.mark.parametrize("seed", [99, 100, *thorough(range(101, 106))])
 def test_they_equal_the_oracle_whichever_ways_are_chosen(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     choose_at_random(monkeypatch)
     for problem in random_problems(seed, EACH, wide=seed % 3 == 0):
@@ -141,7 +141,7 @@ def test_the_oracle_is_right() -> None:
     )
 
 
-@pytest.mark.parametrize("seed", [200, 201, *quick.thorough(range(202, 206))])
+@pytest.mark.parametrize("seed", [200, 201, *thorough(range(202, 206))])
 def test_they_equal_torch(seed: int) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from ops.problems import Problem, assert_near, choose_at_random, convolve_at, draw, geometry_of, plain_convolve, run
 from ops.test_pools import plain_pool, pool
 
@@ -19,11 +18,8 @@ Function = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _double() -> Iterator[None]:
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)  # what runs once compiles quickly
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def shuffled(*shape: int) -> np.ndarray:
@@ -136,7 +132,7 @@ def test_derivatives_up_to_the_third_equal_those_of_lax_and_finite_differences(
     function: Function, plain: Function, given: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose_at_random(monkeypatch)
-    compiled = quick.jit(lambda *given: (higher(function, *given), higher(plain, *given)))
+    compiled = jax.jit(lambda *given: (higher(function, *given), higher(plain, *given)))
     got, wanted = compiled(*given)
     assert np.abs(jax.tree.leaves(wanted["forward over reverse"])[0]).max() > 1e-3
     for name in wanted:

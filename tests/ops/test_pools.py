@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
+from cases import thorough
 from jax import lax
 from ops.problems import Array, assert_near, geometry_of, padded_with, places, run
 
@@ -81,7 +81,7 @@ def draw(geometry: Geometry, batch: int, channels: int, *, ties: bool = False) -
     return x, rng.normal(size=(batch, *places(geometry), channels)).astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *quick.thorough(range(2, 5))])
+@pytest.mark.parametrize("seed", [*SEEDS, *thorough(range(2, 5))])
 @pytest.mark.parametrize("kind", list(POOLS))
 def test_values_and_gradients_equal_lax_and_the_oracle(kind: str, seed: int) -> None:
     for geometry, batch, channels in random_pools(seed, 20):
