@@ -251,7 +251,8 @@ print("all agree")
 
 
 def test_on_two_devices() -> None:
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     root = Path(ops.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ON_TWO_DEVICES],
