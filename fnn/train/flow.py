@@ -69,7 +69,7 @@ def _apply_as_child(
     layer: Layer, params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
 ) -> tuple[Any, State]:
     """Applies a whole network so that it has a passage of its own, with the key that it would have without."""
-    with passing(NETWORK) as (enter, leave):
+    with passing(NETWORK, params) as (enter, leave):
         y, state = layer.apply(params, state, enter(x), train=train, key=key)
         return leave(y), state
 

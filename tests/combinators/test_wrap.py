@@ -1,6 +1,7 @@
 """`remat`, `frozen`, `evaluating`, `mixed_precision`: one layer run in another way, its parameters where they were."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import fnn
 X = jax.random.normal(jax.random.key(1), (4, 3))
 NET = fnn.serial(fnn.Dense(5), fnn.BatchNorm(), fnn.Tanh, fnn.Dropout(0.3), fnn.Dense(2))
 
-SAME = partial(jax.tree.map, np.testing.assert_array_equal)
+SAME: Any = partial(jax.tree.map, np.testing.assert_array_equal)
 CLOSE = partial(jax.tree.map, partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6))
 
 
