@@ -151,7 +151,10 @@ def tensors(arrays: Any) -> Any:
     return {name: torch.tensor(array) for name, array in arrays.items()}
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name",
+    ["alexnet", "resnet18", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("vgg11_bn", "googlenet"))],
+)
 def test_what_is_loaded_can_be_written_back_for_torch(name: str) -> None:
     case = QUICK[name]
     module = theirs.randomized(case.theirs())
