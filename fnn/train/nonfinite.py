@@ -118,7 +118,7 @@ def first_nonfinite(
 
     Args:
       layer: what is trained.
-      loss: one number an example, as in `fnn.losses`.
+      loss: one number an example, as in `fnn.losses`; where the step scales its loss, so scaled.
       params: the parameters before the step.
       state: the state before the step.
       x: what the layer was given: prepared, augmented images.
