@@ -1,5 +1,6 @@
 """What an error that a layer raised says, and whether the layer meant it."""
 
+import dis
 import traceback
 from pathlib import Path
 
@@ -26,12 +27,14 @@ def describe_error(error: BaseException) -> str:
 
 def refuses(error: BaseException) -> bool:
     """Says whether a layer refused its input in words of its own: not JAX or NumPy, stumbling over it."""
-    if not isinstance(error, ValueError | TypeError):
+    if not isinstance(error, ValueError | TypeError) or error.__traceback__ is None:
         return False
-    frames = traceback.extract_tb(error.__traceback__)
-    raised_by = Path(frames[-1].filename) if frames else _HERE
-    is_raised = bool(frames) and (frames[-1].line or "").startswith("raise")
-    return is_raised and not _is_within(raised_by, _LIBRARIES)
+    innermost = error.__traceback__
+    while innermost.tb_next:
+        innermost = innermost.tb_next
+    code = innermost.tb_frame.f_code
+    raised = dis.opname[code.co_code[innermost.tb_lasti]] == "RAISE_VARARGS"  # where the source need not be at hand
+    return raised and not _is_within(Path(code.co_filename), _LIBRARIES)
 
 
 def _is_machinery(path: Path) -> bool:
