@@ -173,10 +173,9 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     keys = [key for key in TITLES if key in rows[0]]
     cells = [[TITLES[key] for key in keys], *([show(key, row[key]) for key in keys] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    sides = "<" + ">" * (len(keys) - 1)
     return [
-        "  ".join(
-            f"{cell:{'<' if i == 0 else '>'}{width}}" for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
         for line in cells
     ]
 

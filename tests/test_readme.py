@@ -42,6 +42,15 @@ def test_a_layer_of_your_own_is_a_layer() -> None:
         assert names["net"].apply(params, state, x, train=False)[0].shape == (4, 10)
 
 
+def test_the_summary_shown_is_the_one_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    exec(block("summary"), {})
+    table, _, _ = capsys.readouterr().out.partition("\n\n")
+    assert f"```\n{table}\n```" in README
+
+
 @pytest.mark.parametrize("marker", ["run command", "test command"])
 def test_each_command_is_one_line(marker: str) -> None:
     assert len(block(marker).splitlines()) == 1

@@ -65,34 +65,39 @@ def draw_sizes(sizes: Sequence[Size], path: Path, title: str) -> None:
     figure.savefig(path, dpi=150)
 
 
+_BESIDE = [
+    (dx, dy, ha, va)
+    for far in (1, 2)
+    for dx, dy, ha, va in (
+        (9 * far, 0, "left", "center"),
+        (-9 * far, 0, "right", "center"),
+        (0, 9 * far, "center", "bottom"),
+        (0, -9 * far, "center", "top"),
+        (7 * far, 7 * far, "left", "bottom"),
+        (7 * far, -7 * far, "left", "top"),
+        (-7 * far, 7 * far, "right", "bottom"),
+        (-7 * far, -7 * far, "right", "top"),
+    )
+]
+"""Where a name may stand: pixels from its point, and which end of the name is there; the best first."""
+
+
 def _label(axes: Any, sizes: Sequence[Size]) -> None:
-    """Writes each name beside its point, where it covers no other name, point or the legend."""
+    """Writes each name beside its point, where it covers as few other names and points as can be."""
     renderer = axes.figure.canvas.get_renderer()
     points = [axes.transData.transform((size.multiply_adds, size.parameters)) for size in sizes]
+    to_data = axes.transData.inverted().transform
     taken = [axes.get_legend().get_window_extent(renderer)]
     for size, (x, y) in zip(sizes, points, strict=True):
-        text = axes.text(size.multiply_adds, size.parameters, size.name, fontsize=9, zorder=4)
-        around = [
-            (9, 0, "left", "center"),
-            (-9, 0, "right", "center"),
-            (0, 9, "center", "bottom"),
-            (0, -9, "center", "top"),
-        ]
-        corners = [
-            (7, 7, "left", "bottom"),
-            (7, -7, "left", "top"),
-            (-7, 7, "right", "bottom"),
-            (-7, -7, "right", "top"),
-        ]
-        far = [(2 * dx, 2 * dy, *sides) for dx, dy, *sides in (*around, *corners)]
+        text = axes.text(0, 0, size.name, fontsize=9, zorder=4)
         choices = []
-        for dx, dy, horizontal, vertical in (*around, *corners, *far):
-            text.set(ha=horizontal, va=vertical, position=axes.transData.inverted().transform((x + dx, y + dy)))
+        for rank, (dx, dy, ha, va) in enumerate(_BESIDE):
+            text.set(position=to_data((x + dx, y + dy)), ha=ha, va=va)
             box = text.get_window_extent(renderer)
-            covered = sum(box.overlaps(other) for other in taken)
-            covered += sum(bool(box.padded(4).contains(*point)) for point in points)
-            outside = not axes.bbox.contains(box.x0, box.y0) or not axes.bbox.contains(box.x1, box.y1)
-            choices.append((covered + 2 * outside, len(choices), text.get_position(), horizontal, vertical, box))
-        _, _, position, horizontal, vertical, box = min(choices, key=lambda choice: choice[:2])
-        text.set(ha=horizontal, va=vertical, position=position)
+            inside = axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
+            covered = sum(box.overlaps(other) for other in taken) + sum(box.padded(4).contains(*at) for at in points)
+            choices.append((covered + 2 * (not inside), rank, box))
+        _, rank, box = min(choices, key=lambda choice: choice[:2])
+        dx, dy, ha, va = _BESIDE[rank]
+        text.set(position=to_data((x + dx, y + dy)), ha=ha, va=va)
         taken.append(box)

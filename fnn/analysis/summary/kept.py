@@ -105,8 +105,8 @@ def _ask(alone: core.Jaxpr, wanted: Sequence[bool], scope: Scope) -> _Kept:
         results, back = jax.vjp(apply, *(given for want, given in zip(wanted, operands, strict=True) if want))
         return results, jax.tree.leaves(back)
 
-    shaped: list[Any] = [var.aval for var in alone.invars]
-    avals = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in shaped]
+    given = [Value(var.aval) for var in alone.invars]
+    avals = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in given]
     program = read_program(jax.make_jaxpr(residuals)(*avals))
     sources = {value: frozenset((place,)) for place, value in enumerate(program.inputs)}
     origins = _trace_back(program.steps, sources)

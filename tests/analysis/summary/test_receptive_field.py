@@ -109,7 +109,7 @@ def check_bound(parts: list[fnn.Layer]) -> None:
         assert low - 1 < first <= last < high + 1
 
 
-QUICK = settings(max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+QUICK = settings(max_examples=5, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 
 @QUICK
@@ -118,7 +118,7 @@ def test_random_networks(parts: list[fnn.Layer]) -> None:
     check_equal(parts)
 
 
-@settings(QUICK, max_examples=3)
+@settings(QUICK, max_examples=2)
 @given(layers(WITHOUT_GAPS), layers(("transpose",)), layers(WITHOUT_GAPS))
 def test_with_a_transposed_convolution_it_is_a_bound(before: fnn.Layer, it: fnn.Layer, after: fnn.Layer) -> None:
     check_bound([before, it, after])
