@@ -67,7 +67,7 @@ def draw_sizes(sizes: Sequence[Size], path: Path, title: str) -> None:
 
 _BESIDE = [
     (dx, dy, ha, va)
-    for far in (1, 2)
+    for far in (1, 2, 3, 4)
     for dx, dy, ha, va in (
         (9 * far, 0, "left", "center"),
         (-9 * far, 0, "right", "center"),
@@ -95,8 +95,9 @@ def _label(axes: Any, sizes: Sequence[Size]) -> None:
             text.set(position=to_data((x + dx, y + dy)), ha=ha, va=va)
             box = text.get_window_extent(renderer)
             inside = axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
-            covered = sum(box.overlaps(other) for other in taken) + sum(box.padded(4).contains(*at) for at in points)
-            choices.append((covered + 2 * (not inside), rank, box))
+            names = sum(box.overlaps(other) for other in taken)
+            marks = sum(box.padded(4).contains(*at) for at in points)
+            choices.append((3 * (names + (not inside)) + marks, rank, box))
         _, rank, box = min(choices, key=lambda choice: choice[:2])
         dx, dy, ha, va = _BESIDE[rank]
         text.set(position=to_data((x + dx, y + dy)), ha=ha, va=va)
