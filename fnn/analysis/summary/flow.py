@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from fnn.analysis.summary.primitives import CUMULATIVE, ELEMENTWISE, REDUCTIONS, SCATTERS, WINDOWS
-from fnn.analysis.summary.program import Program, Step, Value
+from fnn.analysis.summary.program import Program, Step, Value, scan_parts
 from fnn.analysis.summary.reach import Reach, arrange, fold, join, lose, scatter, slide, stack
 from fnn.analysis.summary.reshape import reshape
 
@@ -309,7 +309,7 @@ def _multiply(step: Step, reaches: Reaches) -> Reaches:
 
 def _scan(step: Step, reaches: Reaches, unknown: set[str]) -> Reaches:
     """Runs the body as often as the loop does; its stacked outputs are put in order where they move evenly."""
-    consts, carries = step.params["num_consts"], step.params["num_carry"]
+    consts, carries = scan_parts(step)
     length, reverse = step.params["length"], step.params["reverse"]
     (body,) = step.bodies
     fixed, carry, sliced = reaches[:consts], list(reaches[consts : consts + carries]), reaches[consts + carries :]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from fnn.analysis.summary.primitives import CONSTANT, VIEWS
-from fnn.analysis.summary.program import Scope, Step, Value, names_of, read_program
+from fnn.analysis.summary.program import Scope, Step, Value, names_of, read_program, scan_parts
 
 Share = tuple[Scope, int]
 """Where some bytes are made: an array that a loop stacks is made in parts."""
@@ -148,7 +148,7 @@ def _sources(step: Step, sources: Mapping[Value, frozenset[int]]) -> Sequence[fr
     given = [sources.get(value, frozenset()) for value in step.inputs]
     if step.name != "scan":
         return [frozenset().union(*given)] * len(step.outputs)
-    (body,), consts, carries = step.bodies, step.params["num_consts"], step.params["num_carry"]
+    (body,), (consts, carries) = step.bodies, scan_parts(step)
     while True:  # what a turn hands on may depend on more from the second turn on
         inside = {value: found for value, found in zip(body.inputs, given, strict=True) if found}
         _trace_back(body.steps, inside)
@@ -170,7 +170,7 @@ def _shares(value: Value, scope: Scope) -> tuple[Share, ...]:
     maker = body.outputs[place].made_by
     name = () if maker is None else _inside(maker.scope, step.scope)
     turns = range(step.params["length"])
-    if place < step.params["num_carry"]:  # only what the last turn hands on is left
+    if place < scan_parts(step)[1]:  # only what the last turn hands on is left
         turns = turns[:1] if step.params["reverse"] else turns[-1:]
     return tuple(((*_inside(step.scope, scope), str(i), *name), value.nbytes // len(turns)) for i in turns)
 

@@ -113,6 +113,18 @@ def _write_out(closed: Any, inputs: Sequence[Value], scope: Scope, steps: list[S
     return tuple(map(read, jaxpr.outvars))
 
 
+def scan_parts(step: Step) -> tuple[int, int]:
+    """How many operands of a scan are constants, and how many are carried from turn to turn; the rest is taken apart.
+
+    Read off the shapes, for JAX's versions write it down in different ways: what is taken apart or stacked has an axis
+    more outside of the body.
+    """
+    (body,) = step.bodies
+    apart = sum(len(out.shape) > len(inner.shape) for out, inner in zip(step.inputs, body.inputs, strict=True))
+    carried = sum(len(out.shape) == len(inner.shape) for out, inner in zip(step.outputs, body.outputs, strict=True))
+    return len(step.inputs) - apart - carried, carried
+
+
 def names_of(eqn: Any) -> Scope:
     """The layers' names that an equation carries."""
     # A name stack also holds the transformations that were applied; their entries are of another class.

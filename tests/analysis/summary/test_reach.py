@@ -72,7 +72,7 @@ def test_reshape(data: st.DataObject, shapes: tuple[tuple[int, ...], tuple[int, 
     loose = (result.low, result.high) != (
         reach.low,
         reach.high,
-    )  # made longer, for a window that stands still and jumps
+    )  # for a window that stands still and jumps
     if not any(result.spread):
         for index, (low, high) in told(result, new).items():
             first, last = after[index]
