@@ -1,9 +1,12 @@
 """A circuit as a drawing: from left to right, values above the wires, gradients below."""
 
 import math
+from dataclasses import replace
 from html import escape
 
-from fnn.analysis.circuit.elements import Elements
+import numpy as np
+
+from fnn.analysis.circuit.elements import Elements, Node
 from fnn.analysis.circuit.layout import Lane, lay_out
 from fnn.analysis.circuit.shapes import FONT, LINE, Shape, Text, make_shapes, text_width
 from fnn.analysis.circuit.strips import Strip, cut
@@ -21,7 +24,11 @@ STYLE = (
 
 
 def to_svg(elements: Elements, width: float | None) -> str:
-    """Draws a circuit; after `width` pixels it goes on in a new line."""
+    """Draws a circuit; after `width` pixels it goes on in a new line.
+
+    Inputs that nothing reads, such as a state that training replaces, are left out.
+    """
+    elements = _only_read(elements)
     shapes, wires = make_shapes(elements)
     values = [(node, value, output) for node, n in enumerate(elements.nodes) for output, value in enumerate(n.outputs)]
     names = {(node, output): value.name for node, value, output in values}
@@ -47,6 +54,21 @@ def to_svg(elements: Elements, width: float | None) -> str:
             "</svg>\n",
         ]
     )
+
+
+def _only_read(elements: Elements) -> Elements:
+    """Leaves out the inputs that no wire leads from, unless the function returns them."""
+    sources = {edge.source for edge in elements.edges}
+    number: dict[int, int] = {}
+    for i, node in enumerate(elements.nodes):
+        if i in sources or node.kind != "input" or _has_gradient(node):
+            number[i] = len(number)
+    edges = [replace(edge, source=number[edge.source], target=number[edge.target]) for edge in elements.edges]
+    return Elements(tuple(elements.nodes[i] for i in number), tuple(edges))
+
+
+def _has_gradient(node: Node) -> bool:
+    return any(value.gradient is not None and bool(np.any(value.gradient)) for value in node.outputs)
 
 
 def _draw_strip(strip: Strip) -> tuple[list[str], float, float]:

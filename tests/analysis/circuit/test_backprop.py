@@ -140,6 +140,18 @@ def rule_of_its_own() -> Callable[[Any], Any]:
     return f
 
 
+def two_outputs() -> Callable[[Any, Any], Any]:
+    @jax.custom_jvp
+    def f(x: Any, y: Any) -> Any:
+        return jnp.sin(x), jnp.abs(y)
+
+    def rule(primals: Any, tangents: Any) -> Any:
+        return f(*primals), (jnp.cos(primals[0]) * tangents[0], tangents[1] / primals[1])
+
+    f.defjvp(rule)
+    return f
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "jit in jit": jax.jit(lambda x: jnp.sum(jax.jit(lambda y: jnp.sin(y) * y)(x)) * x[0]),
     "remat": lambda x: jnp.sum(jax.checkpoint(lambda y: jnp.sin(jnp.cos(y)))(x)),
@@ -157,6 +169,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sort and choose": lambda x: jnp.sum(jnp.sort(x)[:2] * jnp.where(x[:2] > 0, x[:2], 0.1)),
     "NaN where JAX has NaN": lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0)),
     "no NaN where JAX has none": lambda x: jnp.sum(jnp.sign(jnp.log(jnp.abs(x) * 0)) * x),
+    "no NaN from an output that nothing reads": lambda x: jnp.sum(two_outputs()(x, x * 0)[0]),
     "complex numbers": lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x)) ** 2),
     "a sum that cancels": lambda x: jnp.sum((x - jnp.mean(x)) / jnp.std(x)),
     "half precision": lambda x: jnp.sum(jnp.tanh(x.astype(jnp.bfloat16)) ** 2).astype(jnp.float32),

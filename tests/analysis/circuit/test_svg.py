@@ -146,3 +146,11 @@ def test_any_circuit_is_legible_at_any_width(circuit: fnn.analysis.Circuit, widt
     assert len(drawing.boxes) == len(circuit.elements.nodes)
     if width is not None:
         assert drawing.width <= 900  # a column is as wide as it must be
+
+
+def test_what_nothing_reads_is_left_out_but_not_what_is_returned() -> None:
+    used = fnn.backprop(lambda x, unused: x * 2.0, 1.0, 3.0)
+    assert {words.what for words in assert_legible(used.svg()).words} >= {"x", "× 2"}
+    assert "unused" not in used.svg()
+    assert "unused" in str(used)
+    assert len(assert_legible(fnn.backprop(lambda x: x, 2.0).svg()).boxes) == 1
