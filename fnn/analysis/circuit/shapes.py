@@ -60,7 +60,7 @@ def make_shapes(elements: Elements) -> tuple[list[Shape], list[Wire]]:
 
 
 def _make_shape(node: Node, arriving: list[str]) -> Shape:
-    lines = _title(node) + [line for value in node.parameters for line in _parameter(value)]
+    lines = _title(node) + [line for value in node.parameters for line in _parameter(node, value)]
     inner = LINE * len(lines) + PADDING
     above = [_above(node, value) for value in node.outputs]
     rises = [LINE * len(words) + 2 for words in above]
@@ -121,9 +121,10 @@ def _title(node: Node) -> list[tuple[str, str]]:
     return [(around + "/", "quiet"), (last, "title")] if around else [(last, "title")]
 
 
-def _parameter(value: Value) -> list[tuple[str, str]]:
-    lines = [(f"{value.name.rpartition('/')[2]} {describe_shape(value.array)}".strip(), "quiet")]
-    lines.append((describe(value.array), "forward"))
+def _parameter(node: Node, value: Value) -> list[tuple[str, str]]:
+    """Returns the lines of an input that is drawn inside a layer: its place in the layer's own parameters, and more."""
+    place = value.name.partition("/")[2].removeprefix(f"{node.title.partition('#')[0]}/")
+    lines = [(f"{place} {describe_shape(value.array)}".strip(), "quiet"), (describe(value.array), "forward")]
     return lines if value.gradient is None else [*lines, (describe(value.gradient), "gradient")]
 
 

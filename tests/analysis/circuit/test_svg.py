@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -154,3 +155,17 @@ def test_what_nothing_reads_is_left_out_but_not_what_is_returned() -> None:
     assert "unused" not in used.svg()
     assert "unused" in str(used)
     assert len(assert_legible(fnn.backprop(lambda x: x, 2.0).svg()).boxes) == 1
+
+
+def test_a_layer_shows_its_parameters_by_their_places_in_it(key: jax.Array) -> None:
+    net = fnn.serial(body=fnn.serial(fnn.Dense(2), fnn.Dense(3)))
+    params, state = net.init(key, jnp.ones((2, 3)))
+
+    def loss(params: Any, x: Any) -> Any:
+        return jnp.sum(net.apply(params, state, x, train=False)[0])
+
+    circuit = fnn.backprop(loss, params, jnp.ones((2, 3)))
+    leaves = {words.what for words in assert_legible(circuit.svg()).words}
+    assert leaves >= {"body/", "dense1", "dense2", "kernel (3, 2)", "kernel (2, 3)", "bias (2)", "bias (3)"}
+    whole = {words.what for words in assert_legible(circuit.fold(depth=1).svg()).words}
+    assert whole >= {"body", "dense1/kernel (3, 2)", "dense2/kernel (2, 3)", "dense1/bias (2)", "dense2/bias (3)"}
