@@ -122,3 +122,21 @@ def test_constants_are_shown_with_what_reads_them() -> None:
     assert circuit["constant1"].gradient is None
     assert titles(circuit, "operation") == ["×", "sum", "× 2"]
     assert [node.formula for node in circuit.elements.nodes][2:] == ["x × constant1", "sum(v1)", "v2 × 2"]
+
+
+def test_what_comes_back_from_a_box_is_the_sum_over_all_its_operations() -> None:
+    def f(x: Any) -> Any:
+        with jax.named_scope("twice"):
+            y = jnp.sin(x) * jnp.exp(2.0 * x)
+        return y + x * x
+
+    circuit = fnn.backprop(f, 0.5)
+    (x,) = (i for i, node in enumerate(circuit.elements.nodes) if node.kind == "input")
+    got = {
+        circuit.elements.nodes[edge.target].title: float(edge.gradient)
+        for edge in circuit.elements.edges
+        if edge.source == x and edge.gradient is not None
+    }
+    slope = np.exp(1.0) * (np.cos(0.5) + 2 * np.sin(0.5))
+    assert got == {"twice": pytest.approx(slope, rel=1e-6), "×": pytest.approx(1.0)}
+    assert float(np.asarray(circuit["x"].gradient)) == pytest.approx(slope + 1, rel=1e-6)
