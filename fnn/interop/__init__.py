@@ -5,9 +5,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fnn.interop import safetensors, torch
+    from fnn.interop import export, flax, safetensors, stax, torch
 
-__all__ = ["safetensors", "torch"]
+__all__ = ["export", "flax", "safetensors", "stax", "torch"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -40,8 +40,12 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("predict", directory, *arguments)
+
+
+def run(experiment: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "experiments.predict", *arguments],
+        [sys.executable, "-m", f"experiments.{experiment}", *arguments],
         cwd=directory,
         env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
         capture_output=True,
@@ -77,3 +81,12 @@ def test_wrong_use_is_refused_in_a_line(directory: Path, arguments: list[str], s
     assert said in done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_was_trained_is_exported(directory: Path) -> None:
+    done = run("classify", directory, "--model=linear_classifier", "--epochs=2", "--export=made/digits.fnn")
+    assert done.returncode == 0, done.stderr
+    digits = fnn.data.load("digits", "train")
+    network = export.load(directory / "made/digits.fnn")
+    assert network.outputs == "probabilities"
+    assert np.mean(np.argmax(network.predict(digits.images), axis=-1) == digits.labels) > 0.7

@@ -43,13 +43,17 @@ def trained() -> tuple[Any, Any]:
     """Parameters and state off their initial values."""
     rng = np.random.default_rng(1)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *SHAPE), jnp.float32))
-    return jax.tree.map(lambda leaf: rng.uniform(0.1, 0.5, leaf.shape).astype(leaf.dtype), shapes)
+    params, state = jax.tree.map(lambda leaf: rng.uniform(-0.5, 0.5, leaf.shape).astype(leaf.dtype), shapes)
+    return params, jax.tree.map(lambda leaf: leaf + 1, state)  # variances are positive
 
 
 @pytest.fixture(scope="module")
 def expected(trained: tuple[Any, Any]) -> np.ndarray:
     apply = jax.jit(partial(NET.apply, train=False))
-    return np.asarray(jax.nn.softmax(apply(*trained, NORMALIZATION(IMAGES))[0]))
+    made = np.asarray(jax.nn.softmax(apply(*trained, NORMALIZATION(IMAGES))[0]))
+    assert made.max(axis=1).std() > 0.01  # the images are told apart
+    assert made.max() < 0.99
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +129,19 @@ def linear(dtype: Any = jnp.float32) -> tuple[fnn.Layer, Any]:
     layer = fnn.serial(flat=fnn.Flatten, head=fnn.Dense(4))
     kernel = np.random.default_rng(3).standard_normal((90, 4)).astype(dtype)
     return layer, ({"head": {"kernel": kernel, "bias": np.arange(4).astype(dtype)}}, {})
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", fnn.models.MODELS)
+def test_every_model_becomes_a_program_for_any_batch_and_platform(name: str) -> None:
+    layer = fnn.models.MODELS[name](10)
+    size = 64 if name == "alexnet" else 32
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
+    params, state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), (params, state))
+    program, weights = export.make_program(layer, params, state, NORMALIZATION, (size, size, 3))
+    assert str(program.out_avals) == "(ShapedArray(float32[batch,10]),)"
+    assert len(weights) == len(jax.tree.leaves((params, state)))
+    assert program.platforms == ("cpu", "cuda", "tpu")
 
 
 def test_scores_of_narrow_weights(tmp_path: Path) -> None:

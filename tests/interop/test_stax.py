@@ -1,7 +1,6 @@
 """Every public name of stax against stax itself: initial values bit for bit, outputs and gradients to rounding."""
 
 import functools
-import importlib
 import inspect
 import types
 from collections.abc import Callable, Iterator
@@ -91,7 +90,7 @@ GENERAL = [
 def transposed(make: Callable[..., Callable[..., Any]], shape: Any, rank: int) -> list[Case]:
     """All combinations of padding with strides below, at and above the kernel's size."""
     cases = []
-    for size, stride in ((3, 1), (2, 2), (4, 2), (2, 3), (1, 3)):
+    for size, stride in ((3, 2), (2, 2), (4, 2), (2, 3), (1, 3)):
         for padding in ("SAME", "VALID", [(1, 2)] * rank, [(2, -1)] * rank):
             arguments = (2, (size,) * rank, (stride,) * rank, padding)
             cases.append(Case(lambda library, arguments=arguments: make(library)(*arguments), shape))
@@ -203,12 +202,14 @@ def close(got: Any, wanted: Any) -> None:
 
 
 EVERY = [(name, number) for name, cases in CASES.items() for number in range(len(cases))]
-FEW = [(name, number) for name, number in EVERY if name != "Conv1DTranspose" or number % 4 == number // 4 % 4]
+COMPUTED_BY_FNN = {"AvgPool", "BatchNorm", "Conv", "ConvTranspose", "Dense", "MaxPool"}
+SPARSE = {"Conv1DTranspose": 7, "AvgPool": 3, "SumPool": 5}
+FEW = [(name, number) for name, number in EVERY if number % SPARSE.get(name, 1) == 0]
 
 
 @pytest.mark.parametrize(("name", "number"), FEW)
 def test_same_values_as_stax(name: str, number: int) -> None:
-    compare(name, number, derive=number == 0)
+    compare(name, number, derive=number == 0 and name in COMPUTED_BY_FNN)
 
 
 @pytest.mark.thorough
@@ -345,5 +346,4 @@ def test_it_is_a_module_of_fnn() -> None:
     import fnn.stax as module
 
     assert module is fnn.stax is stax
-    assert importlib.import_module("fnn.interop.stax").Dense is stax.Dense
-    assert fnn.interop.__name__ == "fnn.interop"
+    assert fnn.interop.stax.Dense is stax.Dense
