@@ -39,28 +39,26 @@ import numpy as np
 from absl import flags
 
 import fnn
-from experiments import command, dataset, outcome
+from experiments import command, dataset, model, optimization, outcome
 from experiments.bars import draw_accuracies
 from experiments.command import FlagError
 from experiments.dataset import AnySplit
 from fnn import analysis, data, train
 from fnn.analysis.figure import LINES, make_figure
-from fnn.models import MODELS
 
 flags.adopt_module_key_flags(dataset)
+flags.adopt_module_key_flags(model)
+flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(outcome)
+flags.set_default(model.DROPOUT, 0.0)  # so that wrong labels do the harm that they can
 PLANTED = flags.DEFINE_float(
     "planted", 0.2, "The share of the training samples that gets a wrong label.", lower_bound=0, upper_bound=0.9
-)
-MODEL = flags.DEFINE_enum(
-    "model", "lenet5", [name for name in MODELS if name != "perceptron"], "The network, in all roles."
 )
 FEW_EPOCHS = flags.DEFINE_integer("few_epochs", 8, "Epochs before the losses are looked at.", lower_bound=1)
 FOLDS = flags.DEFINE_integer("folds", 5, "Folds of the cross-validation.", lower_bound=2)
 NEIGHBOURS = flags.DEFINE_integer("neighbours", 10, "How many neighbours are asked.", lower_bound=1)
 EPOCHS = flags.DEFINE_integer("epochs", 30, "Of the networks that are compared in the end.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step.", lower_bound=1)
-LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "Of SGD with momentum.", lower_bound=0)
 
 EXAMPLES, PER_ROW = 24, 8
 
@@ -125,20 +123,18 @@ def main() -> None:
     draw_accuracies(accuracies, cleaned, run.workdir / "accuracies.png", title)
     draw_suspects(noisy, clean, verdicts["folds"].doubt, run.workdir / "suspects.png")
     answer = {"dataset": dataset.DATASET.value, "samples": len(noisy), "wrong": int(wrong.sum()), "found": found}
-    outcome.finish(run, {**answer, "test_accuracy": accuracies}, __name__, dataset)
+    outcome.finish(run, {**answer, "test_accuracy": accuracies}, __name__, dataset, model, optimization)
 
 
 def learn(split: data.Split, epochs: int) -> Callable[[AnySplit], Look]:
     """Trains a network and returns how it looks at samples."""
-    network = MODELS[MODEL.value](len(split.class_names))
+    network = model.make_network(split)
     size = min(BATCH_SIZE.value, len(split))
-    optimizer = train.make_optimizer("sgd", LEARNING_RATE.value, epochs * -(-len(split) // size), momentum=0.9)
-    try:
-        fitted = train.fit(
-            network, split, optimizer, epochs=epochs, batch_size=size, seed=outcome.SEED.value, progress=True
-        )
-    except ValueError as error:
-        raise FlagError(str(error)) from error
+    fitted = train.fit(
+        network, split, optimization.make_optimizer(epochs * -(-len(split) // size)),
+        epochs=epochs, batch_size=size, loss=optimization.LOSSES[optimization.LOSS.value], seed=outcome.SEED.value,
+        scale_loss=model.PRECISION.value == "float16", progress=True,
+    )  # fmt: skip
 
     @jax.jit
     def see(images: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -23,7 +23,10 @@ def test_it_lists_every_experiment_and_imports_none() -> None:
     assert "plane" not in EXPERIMENTS
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+TOOLS = {"predict"}  # that ask nothing
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - TOOLS))
 def test_its_docstring_is_complete(name: str) -> None:
     source = (FOLDER / f"{name}.py").read_text()
     docstring = ast.get_docstring(ast.parse(source)) or ""
