@@ -94,7 +94,7 @@ def main() -> None:
     curves, answer = {}, {}
     print(f"{'':22}{'value from':>11}{'to':>7}{'derivative from':>17}{'to':>7}   below {SMALL:g} on")
     for name, function in ACTIVATIONS.items():
-        values, slopes = (np.asarray(jax.vmap(f)(x)) for f in (function, jax.grad(function)))
+        values, slopes = (np.asarray(jax.vmap(f)(jnp.asarray(x))) for f in (function, jax.grad(function)))
         curves[name] = (values, slopes)
         small = float(np.mean(np.abs(slopes) < SMALL))
         answer[name] = {

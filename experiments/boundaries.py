@@ -130,8 +130,8 @@ def train_grid(
             return network.apply(only_real(params, mask), {}, xy, train=False)[0]
 
         def loss(params: Params) -> jax.Array:
-            errors = losses.softmax_cross_entropy(scores(params, train.xy), train.labels)
-            return errors.mean() + losses.l2(only_real(params, mask), strength)
+            errors = losses.softmax_cross_entropy(scores(params, train.xy), jnp.asarray(train.labels))
+            return errors.mean() + strength * losses.l2(only_real(params, mask))
 
         params, _ = descend(loss, params, optax.adam(LEARNING_RATE.value), STEPS.value)
         on_train, on_test, regions = (scores(params, xy).argmax(-1) for xy in (train.xy, test.xy, WINDOW.lattice()))
@@ -157,13 +157,13 @@ def boundary_length(regions: np.ndarray) -> np.ndarray:
       regions: `(…, resolution²)`.
     """
     square = regions.reshape(*regions.shape[:-1], WINDOW.resolution, WINDOW.resolution)
-    steps = sum((np.diff(square, axis=axis) != 0).sum(axis=(-2, -1)) for axis in (-2, -1))
-    return steps * (WINDOW.high - WINDOW.low) / (WINDOW.resolution - 1)
+    across, down = ((np.diff(square, axis=axis) != 0).sum(axis=(-2, -1)) for axis in (-1, -2))
+    return (across + down) * (WINDOW.high - WINDOW.low) / (WINDOW.resolution - 1)
 
 
 def best(networks: Sequence[str], strengths: Sequence[float], accuracies: np.ndarray) -> dict[str, Any]:
     """Names the network and strength, `(networks, strengths)`, of the highest accuracy."""
-    i, j = np.unravel_index(accuracies.argmax(), accuracies.shape)
+    i, j = divmod(int(accuracies.argmax()), len(strengths))
     return {"network": networks[i], "strength": strengths[j], "test_accuracy": float(accuracies[i, j])}
 
 

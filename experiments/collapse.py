@@ -30,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import flags
@@ -148,7 +149,7 @@ def learn(network: fnn.Layer, points: plane.Points) -> Params:
 
     def loss(params: Params) -> jax.Array:
         scores, _ = network.apply(params, {}, points.xy, train=True)
-        return losses.softmax_cross_entropy(scores, points.labels).mean()
+        return losses.softmax_cross_entropy(scores, jnp.asarray(points.labels)).mean()
 
     params, _ = network.init(named_key(jax.random.key(outcome.SEED.value), "circles"), points.xy)
     params, _ = jax.jit(lambda params: descend(loss, params, optax.adam(LEARNING_RATE), STEPS.value))(params)

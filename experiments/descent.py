@@ -1,7 +1,7 @@
 """Gradient descent on toy problems: every step on all data, all steps in one program."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import optax
@@ -29,7 +29,7 @@ def descend(
         params, opt_state = carry
         value, gradient = jax.value_and_grad(loss)(params)
         updates, opt_state = optimizer.update(gradient, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state), value
+        return (cast(Params, optax.apply_updates(params, updates)), opt_state), value
 
     (params, _), curve = lax.scan(step, (params, optimizer.init(params)), length=steps)
     return params, curve

@@ -182,7 +182,7 @@ def draw_features(images: np.ndarray, cell: int, path: Path) -> None:
             axes.imshow(shown, cmap="gray", vmin=0, vmax=255, alpha=alpha, aspect="auto")
             axes.set_xticks([])
             axes.set_yticks([])
-        middle.add_collection(LineCollection(strokes(hog(image, cell, block=1)[:, :, 0, 0], cell), color=ORANGE))
+        middle.add_collection(LineCollection(list(strokes(hog(image, cell, block=1)[:, :, 0, 0], cell)), color=ORANGE))
         counts = histograms(image[None]).reshape(-1, BINS.value)
         for shares, name, line in zip(counts, CHANNELS if colour else ["grey"], ("-", "--", ":"), strict=False):
             below.stairs(shares, np.arange(BINS.value + 1), color=CHANNELS.get(name, "0.3"), linestyle=line, label=name)

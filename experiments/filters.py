@@ -183,9 +183,9 @@ def draw_strides(responses: Mapping[int, Any], path: Path) -> None:
     figure, grid = make_figure(1, len(responses), (3.6 * len(responses), 3.2), squeeze=False)
     bound = np.percentile(np.abs(responses[1]), 99)
     for axes, (stride, response) in zip(grid.flat, responses.items(), strict=True):
-        image = axes.imshow(response, cmap="RdBu_r", vmin=-bound, vmax=bound, interpolation="nearest")
+        axes.imshow(response, cmap="RdBu_r", vmin=-bound, vmax=bound, interpolation="nearest")
         axes.set_title(f"stride {stride}: {response.shape[0]}×{response.shape[1]}")
-    figure.colorbar(image, ax=grid, fraction=0.02, pad=0.01, label="response")
+    figure.colorbar(grid.flat[0].images[0], ax=grid, fraction=0.02, pad=0.01, label="response")
     _without_ticks(grid.flat)
     figure.suptitle(f"{EDGES}, at {len(responses)} strides")
     figure.savefig(path)
@@ -197,13 +197,11 @@ def draw_pools(rows: Mapping[str, jax.Array], factor: int, path: Path) -> None:
     for line, (name, x) in zip(grid, rows.items(), strict=True):
         pooled = {pool: apply(make(factor), x) for pool, make in POOLS.items()}
         for axes, (what, image) in zip(line, {name: x, **pooled}.items(), strict=True):
-            shown = axes.imshow(
-                image[0, :, :, 0], cmap="gray", vmin=0, vmax=np.percentile(x, 99.5), interpolation="nearest"
-            )
+            brightest = np.percentile(x, 99.5)
+            axes.imshow(image[0, :, :, 0], cmap="gray", vmin=0, vmax=brightest, interpolation="nearest")
             axes.set_title(f"{what}: {image.shape[1]}×{image.shape[2]}", fontsize=10)
-        figure.colorbar(
-            shown, ax=line, fraction=0.02, pad=0.01, label="brightness" if name == "photograph" else "response"
-        )
+        label = "brightness" if name == "photograph" else "response"
+        figure.colorbar(line[0].images[0], ax=line, fraction=0.02, pad=0.01, label=label)
     _without_ticks(grid.flat)
     figure.suptitle(f"Pools of {factor}×{factor}")
     figure.savefig(path)

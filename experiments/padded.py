@@ -4,7 +4,7 @@ A unit that is not there has no weights from it, so that what it says is never h
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,7 @@ class Padded(NamedTuple):
     """1 where a network has a parameter, 0 where it is padded."""
 
 
-def pad_to_widest(
-    make: Callable[[int], Layer], widths: Sequence[int], key: jax.Array, x: jax.Array | jax.ShapeDtypeStruct
-) -> Padded:
+def pad_to_widest(make: Callable[[int], Layer], widths: Sequence[int], key: jax.Array, x: Any) -> Padded:
     """Initializes the networks `make(width)` and pads their parameters to the shapes of the widest.
 
     Each has the initial values that it would have alone.

@@ -28,6 +28,7 @@ by error propagation".
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import flags
@@ -90,11 +91,11 @@ def main() -> None:
 
 def by_rosenblatt(targets: np.ndarray) -> Tries:
     """Trains perceptrons from random weights by Rosenblatt's rule."""
-    layer = perceptron()
+    layer, inputs = perceptron(), jnp.asarray(INPUTS)
     weights = jax.random.normal(named_key(jax.random.key(outcome.SEED.value), "perceptron"), (TRIES.value, 3, 1))
 
     def try_once(weights: jax.Array) -> Tries:
-        params = fit_perceptron({"weights": weights}, INPUTS, targets, epochs=EPOCHS.value).params
+        params = fit_perceptron({"weights": weights}, inputs, jnp.asarray(targets), epochs=EPOCHS.value).params
         return Tries(*(layer.apply(params, {}, x, train=False)[0][:, 0] for x in (INPUTS, WINDOW.lattice())))
 
     return jax.vmap(try_once)(weights)
@@ -102,7 +103,7 @@ def by_rosenblatt(targets: np.ndarray) -> Tries:
 
 def by_descent(layer: fnn.Layer, targets: np.ndarray) -> Tries:
     """Trains networks with one output from random weights by gradient descent on the cross-entropy."""
-    wanted = targets[:, None].astype(np.float32)
+    wanted = jnp.asarray(targets[:, None], jnp.float32)
 
     def loss(params: Params) -> jax.Array:
         return losses.binary_cross_entropy(layer.apply(params, {}, INPUTS, train=True)[0], wanted).mean()
