@@ -23,6 +23,7 @@ from fnn.data import (
 )
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
+from fnn.train.afterwards import explain
 from fnn.train.checkpoint import Snapshot, fingerprint
 from fnn.train.checks import check_outputs, check_steps, check_validation
 from fnn.train.course import Course, Epoch, NonfiniteError
@@ -30,7 +31,7 @@ from fnn.train.evaluate import Evaluation, make_evaluate
 from fnn.train.interrupt import deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
-from fnn.train.step import AugmentFn, LossFn, OnNonfinite, TrainState, init_train_state, make_step
+from fnn.train.step import AugmentFn, Batch, LossFn, OnNonfinite, TrainState, init_train_state, make_step
 
 
 class Fit(NamedTuple):
@@ -143,21 +144,14 @@ def fit(
                 on_epoch=on_epoch,
             )
         except NonfiniteError:
-            raise _nonfinite(course, batches) from None
+            images, labels = next(iter(feed(train, batches, range(course.step, course.step + 1), reading)))
+            batch, samples = Batch(images, labels), batches.indices(course.step)
+            directory = checkpoints.directory if checkpoints else None
+            raise FloatingPointError(explain(layer, loss, augment, course, batch, samples, directory)) from None
     trained = course.train_state
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(trained.params))):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
     return Fit(trained, normalization, course.history, lambda split: evaluate(trained.params, trained.state, split))
-
-
-def _nonfinite(course: Course, batches: Batches) -> FloatingPointError:
-    step = course.step
-    chosen = batches.indices(step).tolist()
-    return FloatingPointError(
-        f"step {step} (epoch {len(course.history) + 1}) has a loss or gradient that is not finite. Its batch is the "
-        f"training samples {chosen}. "
-        "Nothing of it was taken over. A lower learning rate may help."
-    )
 
 
 def _identity(train: Split | Streamed, validation: Split | Streamed | None, batches: Batches) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def test_optimizers_that_keep_parameters_or_want_values_are_trained_with(optimiz
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
-    with pytest.raises(FloatingPointError, match="epoch 1"):
+    with pytest.raises(FloatingPointError, match=r"step 1 \(epoch 1\)"):
         train.fit(fnn.models.linear_classifier(3), numbered_split(), optax.sgd(float("nan")), epochs=3, batch_size=5)
 
 

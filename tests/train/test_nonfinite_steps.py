@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import fnn
-from fnn import losses, train
+from fnn import data, losses, train
 from tests.faults import nonfinite
 
 
@@ -26,6 +26,24 @@ def test_the_run_that_stopped_stops_again_at_once_and_goes_on_when_told_to_skip(
             nonfinite.fit(plant, tmp_path)
     fitted = nonfinite.fit(plant, tmp_path, on_nonfinite="skip")
     assert [epoch.skipped for epoch in fitted.history] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("plant", "where"),
+    [("data", "the batch holds NaN: 1 of 128"), ("loss", "the loss makes NaN"), ("gradient", "with infinity is that")],
+)
+def test_the_error_says_where_it_came_from_and_keeps_the_batch(tmp_path: Path, plant: str, where: str) -> None:
+    with pytest.raises(FloatingPointError, match=where) as caught:
+        nonfinite.fit(nonfinite.PLANTS[plant], tmp_path)
+    step = nonfinite.bad_step()
+    with np.load(tmp_path / f"nonfinite-step-{step}.npz") as kept:
+        np.testing.assert_array_equal(kept["images"], nonfinite.split().images[kept["samples"]])
+        assert nonfinite.MARKED in kept["samples"]
+    assert f"the training samples {', '.join(map(str, kept_samples(step)))}\n" in str(caught.value)
+
+
+def kept_samples(step: int) -> list[int]:
+    return data.make_batches(64, nonfinite.BATCH_SIZE, nonfinite.SEED).indices(step).tolist()
 
 
 @pytest.mark.parametrize("plant", list(nonfinite.PLANTS))
@@ -104,9 +122,10 @@ def test_a_scaled_loss_gives_the_same_step_and_the_scale_moves() -> None:
     step = jax.jit(train.make_step(layer, optimizer, losses.softmax_cross_entropy))
     after, metrics = step(plain, batch)
     after_scaled, metrics_scaled = step(scaled, batch)
-    # Powers of two: scaling and unscaling change no bit in float32.
-    assert equal(after.params, after_scaled.params)
-    assert float(metrics.loss) == float(metrics_scaled.loss)
+    # Scaling by a power of two and back is exact; what differs is how the compiler orders two other programs.
+    for one, other in zip(jax.tree.leaves(after.params), jax.tree.leaves(after_scaled.params), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert float(metrics.loss) == pytest.approx(float(metrics_scaled.loss), rel=1e-6)
     assert after_scaled.loss_scale is not None
     assert (float(after_scaled.loss_scale.value), int(after_scaled.loss_scale.good_steps)) == (2.0**15, 1)
     almost = scaled._replace(loss_scale=train.LossScale(jnp.float32(8), jnp.int32(1999)))
