@@ -1,0 +1,60 @@
+"""Plants bugs and counts what the tests see: `python -m tests.mutation lines.json --count 400`."""
+
+import argparse
+import random
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.run import Lines, copy_to, fate_of, preload
+
+SCOPE = (
+    "fnn/keys.py", "fnn/expect.py", "fnn/layer.py", "fnn/intermediates.py", "fnn/losses.py", "fnn/train/step.py",
+    "fnn/combinators", "fnn/layers", "fnn/ops",
+)  # fmt: skip
+"""The core, the layers, the operations under them, the losses and the training step."""
+
+
+def main() -> int:
+    """Plants a random choice of bugs and returns 1 if one survives."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("lines", type=Path, help="what tests.mutation.cover wrote")
+    parser.add_argument("--count", type=int, default=400, help="how many bugs to plant")
+    parser.add_argument("--first", type=int, default=0, help="where to go on in the random order")
+    parser.add_argument("--seed", type=int, default=0, help="of that order")
+    parser.add_argument("--scope", nargs="*", default=SCOPE, help="files and folders to plant into")
+    arguments = parser.parse_args()
+    root = Path.cwd()
+    every = every_mutant(root, arguments.scope)
+    random.Random(arguments.seed).shuffle(every)
+    lines = Lines(arguments.lines)
+    preload()
+    fates: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_to(folder, root)
+        for mutant in every[arguments.first : arguments.first + arguments.count]:
+            fate = fate_of(mutant, lines.tests_for(mutant), folder)
+            fates[fate] += 1
+            if fate in ("survived", "not covered"):
+                print(f"{fate}: {mutant}", flush=True)
+            if fates.total() % 10 == 0:
+                print(f"{fates.total()} of {len(every)} possible bugs: {dict(fates)}", flush=True)
+    print(f"{fates.total()} of {len(every)} possible bugs: {dict(fates)}")
+    return 1 if fates["survived"] or fates["not covered"] else 0
+
+
+def every_mutant(root: Path, scope: list[str] | tuple[str, ...]) -> list[Mutant]:
+    """Returns every bug that can be planted into the files of a scope."""
+    files = [
+        file
+        for part in scope
+        for file in ([root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")))
+    ]
+    return [mutant for file in files for mutant in mutants_of(root, file)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

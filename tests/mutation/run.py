@@ -1,0 +1,102 @@
+"""Runs the tests that cover a planted bug, in a process of their own over a copy of the package."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Literal
+
+from tests.mutation.mutants import Mutant
+
+Fate = Literal["caught", "survived", "not covered", "hung"]
+
+MOST_TESTS, MOST_SECONDS = 60, 40.0
+"""How many tests are run for one bug at most, and how long they take together without it."""
+
+
+class Lines:
+    """Which tests pass which lines, as `tests.mutation.cover` found them."""
+
+    def __init__(self, file: Path) -> None:
+        known = json.loads(file.read_text())
+        self.seconds: dict[str, float] = known["seconds"]
+        self.lines: dict[str, dict[str, list[str]]] = known["lines"]
+
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """Returns the tests that pass a bug's line, quick ones first and each test function in turn.
+
+        What runs when a module is imported is passed by no test of its own: then all tests that pass its file count.
+        """
+        lines = self.lines.get(mutant.file, {})
+        tests = lines.get(str(mutant.line)) or sorted({test for passing in lines.values() for test in passing})
+        functions = defaultdict(list)
+        for test in sorted(tests, key=self.seconds.__getitem__):
+            functions[test.partition("[")[0]].append(test)
+        chosen, seconds = [], 0.0
+        while functions and len(chosen) < MOST_TESTS:
+            for function in sorted(functions, key=lambda name: self.seconds[functions[name][0]]):
+                test = functions[function].pop(0)
+                if not functions[function]:
+                    del functions[function]
+                seconds += self.seconds[test]
+                if chosen and seconds > MOST_SECONDS:
+                    return chosen
+                chosen.append(test)
+        return chosen[:MOST_TESTS]
+
+
+def preload() -> None:
+    """Imports what every run needs and no bug is in, once for all forks; computes nothing, so that no thread starts."""
+    import hypothesis  # noqa: F401
+    import jax.experimental  # noqa: F401
+    import optax  # noqa: F401
+    import pytest  # noqa: F401
+    import scipy.special  # noqa: F401
+
+    if "fnn" in sys.modules:
+        raise RuntimeError("fnn must not be imported before a bug is planted into it.")
+
+
+def copy_to(folder: Path, root: Path) -> None:
+    """Copies the package and its tests."""
+    for name in ("fnn", "tests"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "pyproject.toml", folder)
+
+
+def fate_of(mutant: Mutant, tests: list[str], folder: Path) -> Fate:
+    """Plants a bug into the copy in `folder`, runs tests over it, and mends the copy again."""
+    if not tests:
+        return "not covered"
+    file = folder / mutant.file
+    sound = file.read_bytes()
+    file.write_bytes(mutant.planted(sound))
+    fork = multiprocessing.get_context("fork")
+    try:
+        process = fork.Process(target=_run, args=(tests, folder))
+        process.start()
+        process.join(600)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            return "hung"
+        return "survived" if process.exitcode == 0 else "caught"
+    finally:
+        file.write_bytes(sound)
+
+
+def _run(tests: list[str], folder: Path) -> None:
+    import pytest
+
+    os.chdir(folder)
+    sys.dont_write_bytecode = True
+    sys.path[:] = [str(folder), *(path for path in sys.path if path not in ("", str(Path.cwd())))]
+    for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
+        del sys.modules[name]
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    os._exit(int(pytest.main([*tests, "-x", "-n0", "-q", "-p", "no:cacheprovider"])))
