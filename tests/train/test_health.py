@@ -203,11 +203,12 @@ def test_a_repeats_blocks_are_told_apart() -> None:
     net = fnn.serial(body=fnn.repeat(fnn.serial(dense=fnn.Dense(3), act=fnn.Relu), 2), head=fnn.Dense(2))
     x = draw(4, 3)
     params, _ = net.init(jax.random.key(0), x)
-    kernel = params["body"]["dense"]["kernel"]
+    kernel = np.asarray(params["body"]["dense"]["kernel"])
     params["body"]["dense"]["bias"] = jnp.asarray([[0.0, 0, 0], [-99, -99, -99]])
     found = health_of(net, x, params)
     assert list(found) == ["body/0/dense", "body/0/act", "body/1/dense", "body/1/act", "head"]
-    assert found["body/0/dense"].parameter_norm == pytest.approx(float(jnp.linalg.norm(kernel[0])), rel=1e-5)
+    norms = [np.linalg.norm(kernel[0]), np.sqrt(np.sum(np.square(kernel[1])) + 3 * 99**2)]
+    assert [found[f"body/{i}/dense"].parameter_norm for i in range(2)] == pytest.approx(norms, rel=1e-5)
     assert found["body/1/act"].dead == 1
     assert found["body/0/act"].dead != 1
     assert "body/1/dense/kernel" in found["body/1/dense"].without_gradient
