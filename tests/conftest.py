@@ -42,13 +42,3 @@ def optax_promotes() -> Iterator[None]:
     """Lets dtypes be promoted: optax's Adam and its kin do so themselves."""
     with jax.numpy_dtype_promotion("standard"):
         yield
-
-
-@pytest.fixture
-def compile_quickly() -> Iterator[None]:
-    """Compiles without optimizing: for programs of a test's own that are run once."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()  # so that no later test meets an unoptimized program

@@ -1,6 +1,5 @@
 """`check_gradients` passes what is right, and names the one entry that is wrong."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,15 +10,6 @@ from every_layer import EVERY_LAYER, example, identify
 
 import fnn
 from fnn.analysis import GradientError
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 def wave(entry: tuple[int, ...], factor: float) -> Any:

@@ -1,7 +1,5 @@
 """A few of the random networks that `python -m tests.fuzz` tries by the thousand, and proof that it would see a bug."""
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,16 +11,6 @@ from tests.fuzz.plans import Plan
 from tests.fuzz.trial import Mismatch, compare, try_one
 
 BLOCKS, SEEDS = 4, 40
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    """Each program runs once or twice."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

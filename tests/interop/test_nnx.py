@@ -17,13 +17,9 @@ X = np.random.default_rng(0).standard_normal((4, 5), np.float32)
 
 @pytest.fixture(scope="module", autouse=True)
 def as_flax_needs_it() -> Iterator[None]:
-    """Flax's layers promote ranks; and what runs once compiles quickly."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
+    """Flax's layers promote ranks."""
     with jax.numpy_rank_promotion("allow"):
         yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 class Net(nnx.Module):

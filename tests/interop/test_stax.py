@@ -3,7 +3,7 @@
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,15 +20,6 @@ from fnn.ops.bilinear import convolve_p
 PUBLIC = [name for name in dir(original) if not name.startswith("_")]
 IMAGE, SERIES, VOLUME, VECTOR = (2, 7, 6, 3), (2, 9, 3), (2, 5, 4, 5, 2), (4, 5)
 INITIALIZER = jax.nn.initializers.normal(1.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 class Case(NamedTuple):

@@ -210,7 +210,6 @@ def test_new_channels_are_zero_and_stand_last(key: jax.Array) -> None:
         PadChannels(1).apply({}, {}, x, train=False)
 
 
-@pytest.mark.usefixtures("compile_quickly")
 def test_a_residual_path_of_zeros_leaves_every_second_pixel(key: jax.Array) -> None:
     """Option A by hand: with a body that gives zero, conv3_x is ReLU of the subsampled input, then zeros."""
     net = models.resnet_cifar_features(8, width=2)

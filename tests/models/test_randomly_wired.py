@@ -175,7 +175,6 @@ def test_what_makes_no_network_is_refused(make: Any, said: str) -> None:
         make()
 
 
-@pytest.mark.usefixtures("compile_quickly")
 def test_a_stage_by_hand(key: jax.Array) -> None:
     """0 → 1, 0 → 2, 1 → 2; 3 alone: 0 and 3 read the input, 2 sums two, the output is the mean of 2 and 3."""
     x = jax.random.normal(key, (2, 4, 4, 3))
@@ -205,7 +204,6 @@ def test_a_weighted_sum_by_hand(key: jax.Array) -> None:
         layer.init(key, (jnp.zeros(2), jnp.zeros(3)))
 
 
-@pytest.mark.usefixtures("compile_quickly")
 def test_a_separable_convolution_is_a_depthwise_and_a_pointwise(key: jax.Array) -> None:
     x = jax.random.normal(key, (2, 5, 5, 3))
     layer = SeparableConv(4, strides=2)

@@ -1,6 +1,5 @@
 """A network's health, measured where it is known by hand and planted where it is bad."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,15 +13,6 @@ from fnn.train import LayerHealth, examine, findings
 from fnn.train.health import kind_of
 
 LABELS = jnp.asarray([0, 1, 1, 0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 def draw(*shape: int) -> jax.Array:

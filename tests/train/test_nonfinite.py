@@ -1,6 +1,5 @@
 """Where a NaN or an infinity is said to come from, with each planted where one knows it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,15 +16,6 @@ KEY = jax.random.key(1)
 LABELS = jnp.asarray([0, 1, 1, 0])
 Log = fnn.elementwise(jnp.log, "log")
 Sqrt = fnn.elementwise(jnp.sqrt, "sqrt")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 def inputs() -> np.ndarray:

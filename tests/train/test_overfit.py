@@ -1,6 +1,5 @@
 """One small batch learnt by heart, or a report that names what was planted."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,15 +12,6 @@ import fnn
 from fnn import losses, train
 
 KEY = jax.random.key(0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
 
 
 def batch_of(samples: int = 8, classes: int = 4) -> train.Batch:

@@ -1,6 +1,5 @@
 """What an output pixel sees, against the support of the gradient on a real input."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,19 +13,7 @@ from jax import lax
 
 import fnn
 
-pytestmark = pytest.mark.usefixtures("compile_quickly")
-
 SHAPE = (1, 70, 61, 1)
-
-
-@pytest.fixture(scope="module")
-def compile_quickly() -> Iterator[None]:
-    """Each program runs a few times on few pixels: unoptimized, it takes half of the time."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()  # so that no later test meets an unoptimized program
 
 
 def positive(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:

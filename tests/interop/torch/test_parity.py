@@ -15,7 +15,6 @@ import fnn
 from fnn import models
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("compile_quickly")
 
 import torchvision_nets as theirs  # noqa: E402 - it needs PyTorch
 
