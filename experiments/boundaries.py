@@ -17,8 +17,9 @@ networks that are padded to the widest (experiments/padded.py). Writes into the 
                right, and length of the boundary; which network and strength are best on each data set
   circles.png, spirals.png, moons.png   the boundaries on each data set: columns are networks, rows strengths
 
-Expect EXPECT.
-SECONDS seconds on two cores.
+Expect 3 layers of 16 units to follow the wrong labels without regularization, 0.90, 0.81 and 0.89 of new points right
+on circles, spirals and moons, and to be right on 0.99, 0.87 and 0.99 with λ = 0.003; 2 units are too few anywhere, and
+λ = 0.03 leaves straight lines or nothing (seed 0). 30 seconds on two cores.
 
 Reference: Stanford CS231n, "Neural networks part 1", section "Setting number of layers and their sizes"; Krogh & Hertz
 1991, "A simple weight decay can improve generalization".

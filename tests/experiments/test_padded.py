@@ -8,7 +8,7 @@ import pytest
 
 import fnn
 from experiments.descent import descend
-from experiments.padded import only_real, pad_to_widest
+from experiments.padded import Padded, only_real, pad_to_widest
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
@@ -21,8 +21,16 @@ def make(width: int) -> fnn.Layer:
                       act2=fnn.Softplus, out=fnn.Dense(2))  # fmt: skip
 
 
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def padded() -> Padded:
+    return pad_to_widest(make, WIDTHS, KEY, X)
+
+
 @pytest.mark.usefixtures("optax_promotes")
-def test_padded_networks_learn_as_they_would_alone(key: jax.Array) -> None:
+def test_padded_networks_learn_as_they_would_alone(padded: Padded) -> None:
     optimizer = optax.adam(0.05)
 
     def learn(network: fnn.Layer, params: fnn.layer.Params, mask: fnn.layer.Params) -> tuple[jax.Array, jax.Array]:
@@ -35,10 +43,9 @@ def test_padded_networks_learn_as_they_would_alone(key: jax.Array) -> None:
         params, curve = descend(loss, params, optimizer, 30)
         return predict(params), curve
 
-    padded = pad_to_widest(make, WIDTHS, key, X)
     together, curves = jax.jit(jax.vmap(lambda *own: learn(make(max(WIDTHS)), *own)))(*padded)
     for i, width in enumerate(WIDTHS):
-        params, _ = make(width).init(key, X)
+        params, _ = make(width).init(KEY, X)
         ones = jax.tree.map(jnp.ones_like, params)
         alone, curve = jax.jit(lambda *own, width=width: learn(make(width), *own))(params, ones)
         np.testing.assert_allclose(together[i], alone, rtol=2e-4, atol=2e-5)
@@ -46,8 +53,7 @@ def test_padded_networks_learn_as_they_would_alone(key: jax.Array) -> None:
         assert curve[-1] < 0.9 * curve[0]
 
 
-def test_what_is_padded_is_zero_and_stays_so(key: jax.Array) -> None:
-    padded = pad_to_widest(make, WIDTHS, key, X)
+def test_what_is_padded_is_zero_and_stays_so(padded: Padded) -> None:
     for params, mask in zip(jax.tree.leaves(padded.params), jax.tree.leaves(padded.mask), strict=True):
         assert np.array_equal(np.asarray(params)[np.asarray(mask) == 0], np.zeros(int((np.asarray(mask) == 0).sum())))
     sizes = [sum(int(mask[i].sum()) for mask in jax.tree.leaves(padded.mask)) for i in range(len(WIDTHS))]
