@@ -24,11 +24,13 @@ on two cores. The split is always the same; the seed moves only the training.
 Reference: LeCun et al. 1998, "Gradient-based learning applied to document recognition".
 """
 
+import sys
 import time
 from pathlib import Path
 from typing import cast, get_args
 
 import jax
+import jax.numpy as jnp
 from absl import flags
 from tqdm import tqdm
 
@@ -52,6 +54,13 @@ AUGMENT = flags.DEFINE_string(
     f"How training images are changed at random: names and strengths, such as crop=2,rotation=10. There are "
     f"{', '.join(augment.NAMES)}; `python -m experiments.show_augmentation` draws what they do.",
 )
+OVERFIT_BATCH = flags.DEFINE_integer(
+    "overfit_batch",
+    0,
+    "First see whether the network can learn so many samples by heart, and say what looks wrong instead of training if "
+    "it cannot; 0 to train at once. `python -m experiments.overfit` tells more.",
+    lower_bound=0,
+)
 ON_NONFINITE = flags.DEFINE_enum(
     "on_nonfinite",
     "halt",
@@ -64,6 +73,10 @@ SEED = flags.DEFINE_integer(
 )
 EXPORT = flags.DEFINE_string("export", None, "Also write the trained network to this file; see experiments.predict.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/DATASET-MODEL-seedSEED by default.")
+
+
+OVERFIT_STEPS = 500
+"""How many steps the check before training takes at most."""
 
 
 def main() -> None:
@@ -84,6 +97,8 @@ def main() -> None:
         command.make_workdir(str(Path(EXPORT.value).parent), "export")  # before the work, not after it
 
     print(f"{model.MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
+    if OVERFIT_BATCH.value:
+        check_overfitting(network, training)
     trained = train.fit(
         network,
         training,
@@ -144,6 +159,28 @@ def export_network(network: fnn.Layer, trained: train.Fit, split: dataset.AnySpl
             class_names=split.class_names,
             outputs="probabilities" if optimization.LOSS.value == "softmax_cross_entropy" else "scores",
         )
+
+
+def check_overfitting(network: fnn.Layer, training: dataset.AnySplit) -> None:
+    """Ends the process with what looks wrong unless the network can learn a small batch by heart."""
+    try:
+        chosen = train.choose_samples(training.labels, OVERFIT_BATCH.value)
+    except ValueError as error:
+        raise FlagError(f"--overfit_batch: {error}") from error
+    batch = train.Batch(jnp.asarray(training.read(chosen)), jnp.asarray(training.labels[chosen]))
+    done = train.overfit_batch(
+        network,
+        batch,
+        optimization.make_optimizer(OVERFIT_STEPS),
+        steps=OVERFIT_STEPS,
+        loss=optimization.LOSSES[optimization.LOSS.value],
+        prepare=data.normalization_of(training),
+        seed=SEED.value,
+        scale_loss=model.PRECISION.value == "float16",
+    )
+    print(f"accuracy on a batch of {len(chosen)} after {done.steps} steps: {100 * done.accuracy:.0f} %")
+    if not done.reached:
+        sys.exit("\n".join(["stopped: the network cannot learn one small batch", *(f"- {it}" for it in done.findings)]))
 
 
 def make_augment(classes: int) -> train.AugmentFn | None:

@@ -24,6 +24,8 @@ DISCARD_CHECKPOINTS = flags.DEFINE_boolean("discard_checkpoints", False, "With -
 FREE = {
     "workdir", "data_dir", "memory_gib", "checkpoint_seconds", "checkpoint_steps", "checkpoints_kept", "fresh",
     "discard_checkpoints",
+    "overfit_batch",
+    "export",
 }  # fmt: skip
 """Flags that change nothing in what is computed, and so may differ when a run goes on."""
 

@@ -179,7 +179,7 @@ _COMBINATORS: dict[tuple[str, str], Entry] = {
     ("repeat", "no parameters, unrolled"): Entry(fnn.repeat(fnn.Tanh, 2, unroll=True), VECTOR),
     ("remat", "everything"): Entry(fnn.remat(everything()), VECTOR, True, BATCH | UNSTACKED),
     ("remat", "policy"): Entry(fnn.remat(fnn.Dense(3), jax.checkpoint_policies.dots_saveable), VECTOR),
-    ("evaluating", "everything"): Entry(fnn.evaluating(everything()), VECTOR),
+    ("evaluating", "everything"): Entry(fnn.evaluating(everything()), VECTOR, told=UNSTACKED),
     ("frozen", "everything"): Entry(fnn.frozen(everything()), VECTOR, True, BATCH | FROZEN | UNSTACKED),
     ("mixed_precision", "everything"): Entry(
         fnn.mixed_precision(everything()), VECTOR, True, BATCH | NARROW | UNSTACKED

@@ -115,7 +115,7 @@ def test_an_entry_exercises_the_name_it_stands_under(key: tuple[str, str]):
 # The laws.
 
 
-@pytest.mark.parametrize("key", EVERY_LAYER, ids=identify)
+@pytest.mark.parametrize("key", listed())
 def test_the_laws_hold(key: tuple[str, str], request: pytest.FixtureRequest):
     entry = EVERY_LAYER[key]
     thorough = FIRST.get(key[0]) == key[1] or request.config.getoption("--thorough")

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fnn.data import Batches, Normalization
-from fnn.train.step import Metrics, TrainState
+from fnn.train.step import TrainState
 
 LAG = 8
 """A step's metrics are read when so many later ones were begun: reading them at once would wait for every step."""
@@ -57,16 +57,16 @@ class Course:
         self._batches = batches
         # Loss, accuracy and finiteness of the steps of the epoch at hand, as far as they were read.
         self._measured = np.zeros((batches.per_epoch, 3), np.float32)
-        self._unread: deque[Metrics] = deque()
+        self._unread: deque[jax.Array] = deque()
 
-    def add(self, train_state: TrainState, metrics: Metrics) -> None:
-        """Takes over what a step gave.
+    def add(self, train_state: TrainState, measured: jax.Array) -> None:
+        """Takes over what a step gave: its state and its loss, accuracy and finiteness, `(3,)`.
 
         Raises:
           NonfiniteError: if a step a little earlier was not finite, and that ends the run.
         """
         self.train_state, self.step = train_state, self.step + 1
-        self._unread.append(metrics)
+        self._unread.append(measured)
         self._read(LAG)
 
     def tree(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Course:
     def _read(self, lag: int = 0) -> None:
         while len(self._unread) > lag:
             step = self.step - len(self._unread)
-            row = jax.device_get(self._unread.popleft())
-            if self.halts and not row.finite:
+            row = np.asarray(self._unread.popleft())
+            if self.halts and not row[2]:
                 raise NonfiniteError(step)
             self._measured[self._place(step)] = row

@@ -10,14 +10,14 @@ from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Keeper
-from fnn.train.step import Batch, Metrics, TrainState
+from fnn.train.step import Batch, TrainState
 
 
 def run_epochs(
     course: Course,
     epochs: int,
     *,
-    step: Callable[..., tuple[TrainState, Metrics]],
+    step: Callable[..., tuple[TrainState, jax.Array, jax.Array]],
     batches: Callable[[range], Iterator[tuple[jax.Array, jax.Array]]],
     judge: Callable[[TrainState], Evaluation] | None,
     keeper: Keeper | None,
@@ -30,7 +30,7 @@ def run_epochs(
     Args:
       course: what is moved on.
       epochs: how many there are in all.
-      step: the compiled step, `(train_state, batch, go)`.
+      step: the compiled step, `(train_state, batch, go) -> (train_state, finite, measured)`.
       batches: yields images and labels of the steps in a range.
       judge: evaluates on the validation split, if there is one.
       keeper: keeps the checkpoints, if any.
@@ -47,9 +47,9 @@ def run_epochs(
             start = time.perf_counter()
             go: Any = True
             for images, labels in batches(course.rest_of_epoch()):
-                train_state, metrics = step(course.train_state, Batch(images, labels), go)
-                go = metrics.finite if course.halts else True
-                course.add(train_state, metrics)
+                train_state, finite, measured = step(course.train_state, Batch(images, labels), go)
+                go = finite if course.halts else True
+                course.add(train_state, measured)
                 on_step()
                 pause()
                 if keeper and keeper.is_due(course.step):

@@ -128,11 +128,12 @@ def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], s
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_that_diverges_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_run_that_diverges_says_where_and_leaves_its_batch(tmp_path: Path) -> None:
     done = classify(tmp_path, "--model=linear_classifier", "--schedule=constant", "--learning_rate=1e38")
     assert done.returncode == 1
     assert done.stderr.startswith("stopped: ")
-    assert len(done.stderr.splitlines()) == 1
+    assert "where: layer 'head'" in done.stderr
+    assert list(tmp_path.rglob("nonfinite-step-1.npz"))
     assert not list(tmp_path.rglob("result.json*"))
 
 

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ("--model=mlp", "--epochs=40", "--batch_size=8", "--dropout=0.2", "--workdir=run", "--checkpoint_steps=200")
+FLAGS = (
+    *("--model=mlp", "--epochs=40", "--per_class=40", "--batch_size=8", "--dropout=0.2"),
+    *("--workdir=run", "--checkpoint_steps=200"),
+)
 
 
 def start(directory: Path, *flags: str) -> "subprocess.Popen[str]":
