@@ -110,7 +110,7 @@ def accuracies(split: data.Split, test: data.Split, change: train.AugmentFn | No
             loss=optimization.LOSSES[optimization.LOSS.value],
             augment=change,
             drop_last=True,
-            on_epoch=lambda *_: bar.update(),
+            on_epoch=lambda _, __: bar.update(),
         )
     return many.accuracies(test)
 

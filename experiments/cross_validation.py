@@ -78,7 +78,7 @@ def main() -> None:
                 epochs=EPOCHS.value,
                 batch_size=BATCH_SIZE.value,
                 loss=optimization.LOSSES[optimization.LOSS.value],
-                on_epoch=lambda *_: bar.update(),
+                on_epoch=lambda _, __: bar.update(),
             )
 
     try:

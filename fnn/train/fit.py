@@ -147,7 +147,7 @@ def fit(
             )
         except NonfiniteError:
             images, labels = next(iter(feed(train, batches, range(course.step, course.step + 1), reading)))
-            batch, samples = Batch(images, labels), batches.indices(course.step)
+            batch, samples = Batch(jnp.asarray(images), jnp.asarray(labels)), batches.indices(course.step)
             directory = checkpoints.directory if checkpoints else None
             raise FloatingPointError(explain(layer, loss, augment, course, batch, samples, directory)) from None
     trained = course.train_state

@@ -86,7 +86,7 @@ def fit_many(
     drop_last: bool = False,
     way: Way | Literal["measure"] = "measure",
     at_once: int | None = None,
-    on_epoch: Callable[[int, np.ndarray], None] | None = None,
+    on_epoch: Callable[[int, np.ndarray], object] | None = None,
 ) -> Many:
     """Trains many models of one architecture, each as `fit` would train it alone, up to rounding.
 
@@ -261,7 +261,7 @@ def _train(
     way: Way,
     epochs: int,
     loss: LossFn,
-    on_epoch: Callable[[int, np.ndarray], None] | None,
+    on_epoch: Callable[[int, np.ndarray], object] | None,
 ) -> list[Trained]:
     """Trains one group."""
     seeds, hypers, moments = _inputs(group)

@@ -66,10 +66,11 @@ def test_remat_computes_again_in_the_backward_pass(trees):
 # evaluating
 
 
-def test_evaluating_is_evaluation_in_both_modes(key, trees):
-    wanted = NET.apply(*trees, X, train=False)
+def test_evaluating_is_evaluation_in_both_modes(key: jax.Array, trees: Any) -> None:
+    params, state = trees
+    wanted = NET.apply(params, state, X, train=False)
     for train in (False, True):
-        SAME(fnn.evaluating(NET).apply(*trees, X, train=train, key=key), wanted)
+        SAME(fnn.evaluating(NET).apply(params, state, X, train=train, key=key), wanted)
 
 
 def test_evaluating_lets_gradients_pass(trees):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import coverage
+import coverage  # pyright: ignore[reportMissingImports] - only who plants bugs has it
 import pytest
 
 TESTS = (
