@@ -54,6 +54,9 @@ AUGMENT = flags.DEFINE_string(
     f"How training images are changed at random: names and strengths, such as crop=2,rotation=10. There are "
     f"{', '.join(augment.NAMES)}; `python -m experiments.show_augmentation` draws what they do.",
 )
+DEVICES = flags.DEFINE_integer(
+    "devices", 1, "On how many devices to train, each batch shared out among them; 0 for all.", lower_bound=0
+)
 OVERFIT_BATCH = flags.DEFINE_integer(
     "overfit_batch",
     0,
@@ -86,6 +89,7 @@ def main() -> None:
     network = model.make_network(training)
     change = make_augment(len(training.class_names))
     batch_size = check_batch_size(len(training))
+    devices = choose_devices(batch_size)
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
     optimizer = optimization.make_optimizer(EPOCHS.value * per_epoch)
     values = command.flags_of(__name__, dataset, model, optimization, saving)
@@ -113,6 +117,7 @@ def main() -> None:
         on_nonfinite=cast(train.OnNonfinite, ON_NONFINITE.value),
         scale_loss=model.PRECISION.value == "float16",
         checkpoints=saving.checkpoints(workdir, values),
+        devices=devices,
         on_resume=lambda steps: print(f"going on after {steps} steps; --fresh begins anew"),
         on_epoch=train.epoch_table(tqdm.write),
         progress=True,
@@ -159,6 +164,17 @@ def export_network(network: fnn.Layer, trained: train.Fit, split: dataset.AnySpl
             class_names=split.class_names,
             outputs="probabilities" if optimization.LOSS.value == "softmax_cross_entropy" else "scores",
         )
+
+
+def choose_devices(batch_size: int) -> list[jax.Device] | None:
+    """Returns the devices to train on; None for JAX's default one."""
+    there = jax.devices()
+    count = DEVICES.value or len(there)
+    if count > len(there):
+        raise FlagError(f"--devices: there are {len(there)}, not {count}")
+    if batch_size % count:
+        raise FlagError(f"--devices: a batch of {batch_size} cannot be shared out equally to {count}; see --batch_size")
+    return there[:count] if count > 1 else None
 
 
 def check_overfitting(network: fnn.Layer, training: dataset.AnySplit) -> None:

@@ -26,6 +26,7 @@ FREE = {
     "discard_checkpoints",
     "overfit_batch",
     "export",
+    "devices",
 }  # fmt: skip
 """Flags that change nothing in what is computed, and so may differ when a run goes on."""
 

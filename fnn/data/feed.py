@@ -1,7 +1,7 @@
 """Reading the batches of a run ahead of the step that needs them."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -54,25 +54,26 @@ def feed(
     return iter(_pipeline(split, batches, steps, reading)) if steps else iter(())
 
 
-def to_device(batches: Iterable[Any], ahead: int = 2) -> Iterator[Any]:
-    """Puts batches on JAX's default device before they are asked for, so that copying one overlaps the step before it.
+def to_device(batches: Iterable[Any], ahead: int = 2, put: Callable[[Any], Any] = jax.device_put) -> Iterator[Any]:
+    """Puts batches on the device before they are asked for, so that copying one overlaps the step before it.
 
     Args:
       batches: trees of arrays.
       ahead: how many are on their way at most.
+      put: begins to copy a batch; to JAX's default device unless told otherwise.
 
     Raises:
       ValueError: if `ahead` is negative.
     """
     if ahead < 0:
         raise ValueError(f"to_device expects a number of batches of at least 0, got {ahead}.")
-    return _ahead(batches, ahead)
+    return _ahead(batches, ahead, put)
 
 
-def _ahead(batches: Iterable[Any], ahead: int) -> Iterator[Any]:
+def _ahead(batches: Iterable[Any], ahead: int, put: Callable[[Any], Any]) -> Iterator[Any]:
     waiting: deque[Any] = deque()
     for batch in batches:
-        waiting.append(jax.device_put(batch))
+        waiting.append(put(batch))
         if len(waiting) > ahead:
             yield waiting.popleft()
     yield from waiting

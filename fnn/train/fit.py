@@ -1,6 +1,6 @@
 """Training over epochs, from the start or from where a checkpoint stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from fnn.train.evaluate import Evaluation, make_evaluate
 from fnn.train.interrupt import deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
+from fnn.train.placement import Placement
 from fnn.train.step import AugmentFn, Batch, LossFn, Metrics, OnNonfinite, TrainState, init_train_state, make_step
 
 
@@ -61,6 +62,7 @@ def fit(
     on_nonfinite: OnNonfinite = "halt",
     scale_loss: bool = False,
     checkpoints: Checkpoints | None = None,
+    devices: Sequence[jax.Device] | None = None,
     on_resume: Callable[[int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = False,
@@ -87,6 +89,8 @@ def fit(
         `"skip"` goes on without its update; `"ignore"` does not look.
       scale_loss: whether the loss is scaled, which a network in float16 needs.
       checkpoints: where to save the run, and to go on from if there is one.
+      devices: on which to train, each batch shared out among them; JAX's default one by default. How many there are
+        changes neither the order of the samples nor a key, only the order of sums.
       on_resume: called with the number of steps taken before, if the run goes on from a checkpoint.
       on_epoch: called with each epoch's record as soon as it is there.
       progress: whether to show a bar, which is quiet when the output is no terminal.
@@ -105,6 +109,7 @@ def fit(
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     check_validation(train, validation)
+    placement = Placement(devices, batch_size)
     with ExitStack() as stack:
         pause, keeper, snapshot = _go_on, None, None
         if checkpoints:
@@ -114,9 +119,7 @@ def fit(
         normalization = _normalization(snapshot) if snapshot else normalization_of(train)
         first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
         check_outputs(layer, loss, first, train)
-        # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
-        initial = init_train_state(layer, optimizer, seed, first, scale_loss=scale_loss)
-        initial = jax.tree.map(lambda leaf: leaf.copy(), initial)
+        initial = placement.state(init_train_state(layer, optimizer, seed, first, scale_loss=scale_loss))
         course = Course(initial, normalization, batches, halts=on_nonfinite == "halt")
         step = jax.jit(
             _measured(make_step(layer, optimizer, loss, normalization, augment, on_nonfinite)), donate_argnums=0
@@ -138,7 +141,7 @@ def fit(
                 course,
                 epochs,
                 step=step,
-                batches=lambda steps: to_device(feed(train, batches, steps, reading)),
+                batches=lambda steps: to_device(feed(train, batches, steps, reading), put=placement.batch),
                 judge=judge if validation is not None else None,
                 keeper=keeper,
                 pause=pause,

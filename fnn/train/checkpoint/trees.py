@@ -33,7 +33,8 @@ def from_host(arrays: Mapping[str, np.ndarray], like: Any) -> Any:
     def put(path: Any, leaf: Any) -> Any:
         array = arrays[jax.tree_util.keystr(path, simple=True, separator="/")]
         if _is_key(leaf):
-            return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+            key = jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+            return jax.device_put(key, leaf.sharding)
         return jax.device_put(array, getattr(leaf, "sharding", None))
 
     return jax.tree_util.tree_map_with_path(put, like)
