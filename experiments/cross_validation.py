@@ -23,9 +23,7 @@ Reference: Stone 1974, "Cross-validatory choice and assessment of statistical pr
 cross-validation and bootstrap for accuracy estimation and model selection".
 """
 
-import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -33,6 +31,7 @@ from tqdm import tqdm
 
 from experiments import command, dataset, model, optimization, outcome
 from experiments.command import FlagError
+from experiments.estimate import Estimate, of_folds, of_samples
 from fnn import data, train
 from fnn.analysis.figure import BLUE, ORANGE, make_figure
 
@@ -43,18 +42,6 @@ flags.adopt_module_key_flags(outcome)
 FOLDS = flags.DEFINE_integer("folds", 5, "How many folds; the holdout is as large as one.", lower_bound=2)
 EPOCHS = flags.DEFINE_integer("epochs", 40, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step.", lower_bound=1)
-
-
-class Estimate(NamedTuple):
-    """An accuracy, and how sure it is."""
-
-    accuracy: float
-    standard_error: float
-
-    def agrees(self, other: "Estimate") -> bool:
-        """Says whether two estimates differ by at most two standard errors of their difference."""
-        error = math.hypot(self.standard_error, other.standard_error)
-        return abs(self.accuracy - other.accuracy) <= 2 * error
 
 
 def main() -> None:
@@ -119,17 +106,6 @@ def cut(split: data.Split) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     parts = {f"fold {n + 1}": (np.flatnonzero(numbers != n), np.flatnonzero(numbers == n)) for n in range(FOLDS.value)}
     aside = data.fold_numbers(split, FOLDS.value, seed=outcome.SEED.value + 1) == 0
     return parts | {"holdout": (np.flatnonzero(~aside), np.flatnonzero(aside))}
-
-
-def of_folds(accuracies: list[float]) -> Estimate:
-    """Returns the mean over folds, with its standard error from their spread."""
-    return Estimate(float(np.mean(accuracies)), float(np.std(accuracies, ddof=1) / math.sqrt(len(accuracies))))
-
-
-def of_samples(accuracy: float, samples: int) -> Estimate:
-    """Returns an accuracy on so many samples, with a share's standard error; all right counts as half a sample less."""
-    share = min(max(accuracy, 0.5 / samples), 1 - 0.5 / samples)
-    return Estimate(accuracy, math.sqrt(share * (1 - share) / samples))
 
 
 def draw(folds: dict[str, float], estimates: dict[str, Estimate], path: Path, title: str) -> None:

@@ -34,6 +34,10 @@ UNSTACKED = {"skip": ["variance survives 30 copies"]}
 So it is for BatchNorm before a ReLU, whose gradients grow by π / (π − 1) a layer (Yang et al. 2019, arXiv 1902.08129).
 """
 
+DEEP = {"tolerance": 1e-3, "skip": ["derivatives agree", "second derivatives exist"]}
+"""For whole networks: roundings grow through many divisions by a small batch's deviation, and finite differences meet
+the kinks of thousands of ReLUs. The derivatives of a composition are those of its parts, which are examined."""
+
 VECTOR, IMAGE = (4, 6), (2, 5, 6, 4)
 
 
@@ -199,15 +203,20 @@ _MODELS: dict[tuple[str, str], Entry] = {
     ("mlp", "no hidden layer"): Entry(models.mlp(3, widths=()), VECTOR),
     ("lenet5", "default"): Entry(models.lenet5(3), (2, 4, 4, 1)),
     ("convnet", "dropout"): Entry(models.convnet(3, filters=4, dropout=0.2), (2, 8, 9, 1), random=True),
-    ("alexnet", ""): Entry(models.alexnet(3, hidden=4), (2, 63, 63, 1), random=True, thorough=True),
+    ("alexnet", ""): Entry(models.alexnet(3, hidden=4), (2, 63, 63, 1), random=True, told=DEEP, thorough=True),
     ("vgg", "11, BatchNorm"): Entry(
-        models.vgg(11, 3, batch_norm=True, small=True, width=2), (3, 32, 32, 1), True, BATCH, thorough=True
+        models.vgg(11, 3, batch_norm=True, small=True, width=2), (3, 32, 32, 1), True, BATCH | DEEP, thorough=True
     ),
-    ("resnet", "18"): Entry(models.resnet(18, 3, small=True, width=2), (3, 16, 16, 1), told=BATCH, thorough=True),
-    ("resnet_cifar", "8"): Entry(models.resnet_cifar(8, 3, width=2), (2, 8, 8, 1), told=BATCH, thorough=True),
-    ("googlenet", ""): Entry(models.googlenet(3), (2, 64, 64, 1), True, BATCH, thorough=True),
+    ("resnet", "18"): Entry(
+        models.resnet(18, 3, small=True, width=2), (3, 16, 16, 1), told=BATCH | DEEP, thorough=True
+    ),
+    ("resnet_cifar", "8"): Entry(models.resnet_cifar(8, 3, width=2), (2, 8, 8, 1), told=BATCH | DEEP, thorough=True),
+    ("googlenet", ""): Entry(models.googlenet(3), (2, 64, 64, 1), True, BATCH | DEEP, thorough=True),
     ("randomly_wired", "4 nodes"): Entry(
-        models.randomly_wired(3, graph=complete, nodes=4, width=2, dropout=0), (3, 32, 32, 1), told=BATCH, thorough=True
+        models.randomly_wired(3, graph=complete, nodes=4, width=2, dropout=0),
+        (3, 32, 32, 1),
+        told=BATCH | DEEP,
+        thorough=True,
     ),
 }
 

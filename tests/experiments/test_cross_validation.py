@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.cross_validation import Estimate, of_folds, of_samples
+from experiments.estimate import Estimate, of_folds, of_samples
 
 Run = Callable[..., dict[str, Any]]
 
