@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import orbax.checkpoint  # noqa: F401 - before the fork, so that no child waits for it
 
-from fnn.train.checkpoint import CheckpointError, Snapshot, Store, Writer
+from fnn.train.checkpoint import CheckpointError, Snapshot, Store
 from tests.faults.forked import Ended, in_child
 
-COUNT, KILL_AFTER, FAIL, FAIL_FROM_THEN_ON, HANG = range(5)
+COUNT, KILL_AFTER, FAIL, FAIL_FROM_THEN_ON = range(4)
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EROFS", "EACCES")}
 OLD, NEW = 1, 2
 
@@ -142,18 +142,6 @@ def _all_saves(shim_path: Path, directory: Path, every: int) -> Calls:
         if saved.answer and "calls" in saved.answer and step != NEW:
             faults.append(f"{name}: the save said nothing, but the new checkpoint is not there")
     return Calls(calls, killed, failed, old, new, faults)
-
-
-def hang_a_save(shim: ctypes.CDLL, store: Store, patience: float) -> str:
-    """Lets the disk hang in the middle of a save; returns the error that a run gets."""
-    writer = Writer(patience)
-    shim.faults_arm(str(store.directory).encode(), 20, HANG, 0)
-    writer.submit(lambda: store.write(_snapshot(NEW)))
-    try:
-        writer.wait()
-    except CheckpointError as error:
-        return str(error)
-    return "no error"
 
 
 if __name__ == "__main__":

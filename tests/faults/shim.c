@@ -15,7 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { COUNT, KILL_AFTER, FAIL, FAIL_FROM_THEN_ON, HANG };
+enum { COUNT, KILL_AFTER, FAIL, FAIL_FROM_THEN_ON };
 
 static char below[PATH_MAX];
 static atomic_int calls, watched[65536];
@@ -44,7 +44,6 @@ static int of_interest(int directory, const char *path) {
 static int event(int after) {
     if (!after) {
         int n = ++calls;
-        if (action == HANG && n >= at) for (;;) pause();
         return (action == FAIL && n == at) || (action == FAIL_FROM_THEN_ON && n >= at);
     }
     if (action == KILL_AFTER && calls >= at) kill(getpid(), SIGKILL);
