@@ -35,7 +35,7 @@ def open_source(
       DataError: if the set is not there, naming what to do, or a file is not what it should be.
     """
     path = Path(name_or_folder).expanduser()
-    if str(name_or_folder) == "digits" and data_dir is None:
+    if str(name_or_folder) == "digits":
         return open_digits(seed)
     if path.exists() and not (path / "dataset_info.json").exists():
         from fnn.data.files import open_folder  # with what it needs to read images

@@ -1,5 +1,6 @@
 """The embedded digits and how they are cut."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,3 +101,7 @@ def test_images_of_another_shape_are_not_normalized(shape: tuple[int, ...]) -> N
     normalization = data.normalization_of(data.load("digits", "validation"))
     with pytest.raises(ValueError, match=r"\(batch, height, width, 1\)"):
         normalization(np.ones(shape, np.uint8))
+
+
+def test_the_embedded_digits_need_no_directory_of_prepared_sets(tmp_path: Path) -> None:
+    assert len(data.load("digits", "test", data_dir=tmp_path)) == len(data.load("digits", "test")) == 360
