@@ -27,7 +27,7 @@ Reference: LeCun et al. 1998, "Gradient-based learning applied to document recog
 import sys
 import time
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +166,7 @@ def export_network(network: fnn.Layer, trained: train.Fit, split: dataset.AnySpl
         )
 
 
-def choose_devices(batch_size: int) -> list[jax.Device] | None:
+def choose_devices(batch_size: int) -> list[Any] | None:
     """Returns the devices to train on; None for JAX's default one."""
     there = jax.devices()
     count = DEVICES.value or len(there)

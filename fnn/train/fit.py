@@ -62,7 +62,7 @@ def fit(
     on_nonfinite: OnNonfinite = "halt",
     scale_loss: bool = False,
     checkpoints: Checkpoints | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     on_resume: Callable[[int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = False,

@@ -24,7 +24,7 @@ class Placement:
       ValueError: if a batch cannot be shared out in equal parts.
     """
 
-    def __init__(self, devices: Sequence[jax.Device] | None, batch_size: int) -> None:
+    def __init__(self, devices: Sequence[Any] | None, batch_size: int) -> None:
         self._mesh = Mesh(np.asarray(devices), ("batch",)) if devices else None
         self._parts = len(devices) if devices else 1
         if batch_size % self._parts:
