@@ -35,6 +35,8 @@ def summarize(layer: Layer, x: Any, *, depth: int | None = None) -> Summary:
     - Inference memory: the most bytes of arrays that are alive at once, the input included and parameters not, if
       elementwise operations write over what nobody reads any more.
     - Receptive field: size, stride and centre in pixels of the input, along each axis between the first and the last.
+      What enlarges an image, such as a transposed convolution after a stride, is told as a window that moves evenly,
+      which may be too long by less than that stride.
 
     Args:
       layer: any layer.
