@@ -346,6 +346,8 @@ def in_torch(
         case "layer_norm":
             return f.layer_norm(x, x.shape[-1:], scale, bias)
         case "group_norm":
+            if scale is None and bias is not None:
+                scale = torch.ones_like(bias)  # PyTorch 2.13 fails to differentiate it with a bias alone
             return f.group_norm(first(x), options["groups"], scale, bias).movedim(1, -1)
         case "subsample":
             return x[(slice(None), *(slice(None, None, options["stride"]),) * axes)]
