@@ -11,8 +11,11 @@ import numpy as np
 
 from fnn.analysis.laws.raised import describe_error, refuses
 from fnn.layer import Layer
+from tests.fuzz.demands import Meaningless
+from tests.fuzz.in_numpy import in_numpy
+from tests.fuzz.in_torch import in_torch
 from tests.fuzz.plans import SHAPES, Plan, build, draw, kinds_in, pick
-from tests.fuzz.reference import Blank, Meaningless, in_numpy, in_torch, interpret
+from tests.fuzz.reference import Blank, interpret
 from tests.layers import oracles
 
 DEPTH, LEAVES = 6, 12

@@ -22,9 +22,6 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 Oracle = Callable[[Params, State, Any], Any]
 """What a layer's evaluation is to give, in NumPy: `(params, state, x) -> y`."""
 
-Range = int | tuple[int, int]
-"""The sizes an axis may have: one, or from the first to the second, both included."""
-
 
 class Options(NamedTuple):
     """What `fnn.check` was told; see there."""

@@ -6,7 +6,7 @@ import sys
 
 import quick
 
-CODE = '''
+CODE = """
 import jax
 import jax.numpy as jnp
 from jax.experimental.custom_partitioning import custom_partitioning
@@ -36,7 +36,7 @@ wrong = fnn.stateless(lambda key, x: {}, lambda params, x: centred(x), name="min
 sound = fnn.serial(fnn.Dense(5), fnn.BatchNorm(), fnn.Relu, fnn.Dropout(0.3))
 print([row.message for row in fnn.check(wrong, X, laws=LAW).broken])
 print(fnn.check(sound, X, laws=LAW, batch_dependent=True, strict=True).broken)
-'''
+"""
 
 
 def test_shards_that_do_not_see_each_other_are_caught():
