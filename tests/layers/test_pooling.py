@@ -178,6 +178,15 @@ def test_half_precision_sums_in_float32(layer: fnn.Layer, one: int, wanted: int,
     assert y.ravel().tolist() == [wanted]
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("layer", [fnn.SumPool(8), fnn.AvgPool(8), fnn.GlobalAvgPool], ids=["sum", "avg", "global"])
+def test_half_precision_is_rounded_once(layer: fnn.Layer, dtype: Any) -> None:
+    x = np.random.default_rng(0).uniform(1, 2, (2, 8, 8, 5)).astype(dtype)
+    y = np.asarray(layer.apply({}, {}, jnp.asarray(x), train=False)[0], np.float64).reshape(2, 5)
+    exact = x.astype(np.float64).sum((1, 2)) / (1 if layer.name == "sum_pool" else 64)
+    assert (np.abs(y - exact) <= (float(jnp.finfo(dtype).eps) / 2 + 1e-6) * exact).all()
+
+
 def test_cases_cover_what_they_should() -> None:
     assert len(CASES) == len(set(CASES)) >= 58
     for kind, count_padding in [("max", False), ("avg", False), ("avg", True), ("sum", False)]:
