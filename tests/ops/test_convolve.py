@@ -30,6 +30,7 @@ from ops.problems import (
 )
 
 from fnn import ops
+from fnn.ops.cpu import costs
 
 EACH = 25
 SEEDS, MORE_SEEDS = range(8), range(8, 22)
@@ -193,7 +194,10 @@ def test_transposed_convolution_is_the_gradient_in_the_input(rank: int) -> None:
         assert_near(got, oracle(problem, operands).by_x, 1e-5, problem, summands(problem).by_x)
 
 
-def test_no_images_give_no_images() -> None:
+@pytest.mark.parametrize("cheapest", ["direct", "patches"])
+def test_no_images_give_no_images(cheapest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way would be chosen: some divide by the number of images."""
+    monkeypatch.setattr(costs, "seconds", lambda _kind, way, _problem: float(way != cheapest))
     geometry = geometry_of((5, 5), (3, 3), 2, 1, groups=2)
     operands = (
         np.zeros((0, 5, 5, 4), np.float32),
