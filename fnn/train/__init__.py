@@ -6,7 +6,7 @@ step(TrainState, Batch) -> TrainState, Metrics
 from fnn.train import checkpoint
 from fnn.train.course import Epoch
 from fnn.train.evaluate import Evaluation, confusion, make_evaluate
-from fnn.train.fit import Fit, fit
+from fnn.train.fit import Fit, OnNonfinite, fit
 from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
@@ -21,7 +21,6 @@ from fnn.train.step import (
     LossFn,
     LossScale,
     Metrics,
-    OnNonfinite,
     TrainState,
     init_train_state,
     make_step,

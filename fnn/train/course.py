@@ -1,17 +1,12 @@
 """How far a run has come: what it has learned, what it has told, and where it is in its epoch."""
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from fnn.data import Batches, Normalization
 from fnn.train.step import TrainState
-
-LAG = 8
-"""A step's metrics are read when so many later ones were begun: reading them at once would wait for every step."""
 
 
 class Epoch(NamedTuple):
@@ -30,7 +25,7 @@ class Epoch(NamedTuple):
 
 
 class NonfiniteError(Exception):
-    """A step whose loss or gradient is not finite was read; `step` is its number."""
+    """A step's loss or gradient is not finite, and that ends the run; `step` is its number."""
 
     def __init__(self, step: int) -> None:
         super().__init__(f"step {step} is not finite")
@@ -55,23 +50,17 @@ class Course:
         """How many steps were taken."""
         self.history: list[Epoch] = []
         self._batches = batches
-        # Loss, accuracy and finiteness of the steps of the epoch at hand, as far as they were read.
+        # Loss, accuracy and finiteness of the steps of the epoch at hand.
         self._measured = np.zeros((batches.per_epoch, 3), np.float32)
-        self._unread: deque[jax.Array] = deque()
 
-    def add(self, train_state: TrainState, measured: jax.Array) -> None:
-        """Takes over what a step gave: its state and its loss, accuracy and finiteness, `(3,)`.
-
-        Raises:
-          NonfiniteError: if a step a little earlier was not finite, and that ends the run.
-        """
-        self.train_state, self.step = train_state, self.step + 1
-        self._unread.append(measured)
-        self._read(LAG)
+    def add(self, train_state: TrainState, measured: np.ndarray) -> None:
+        """Takes over what some steps gave: the state, and the loss, accuracy and finiteness of each, `(steps, 3)`."""
+        place = self.step - len(self.history) * self._batches.per_epoch
+        self._measured[place : place + len(measured)] = measured
+        self.train_state, self.step = train_state, self.step + len(measured)
 
     def tree(self) -> dict[str, Any]:
-        """Returns all arrays, once every step is done."""
-        self._read()
+        """Returns all arrays."""
         return {
             "train_state": self.train_state,
             "normalization": self.normalization,
@@ -89,12 +78,6 @@ class Course:
         self._measured = np.array(tree["measured"])
         self.history = [Epoch(**epoch) for epoch in told["history"]]
 
-    def go_back(self, step: int) -> None:
-        """Forgets the steps from `step` on, none of which has changed the train state."""
-        self.step = step
-        self._measured[self._place(step) :] = 0
-        self._unread.clear()
-
     def rest_of_epoch(self) -> range:
         """Returns the steps that the epoch at hand still has."""
         return range(self.step, (len(self.history) + 1) * self._batches.per_epoch)
@@ -103,10 +86,8 @@ class Course:
         """Returns the epoch's mean loss and accuracy over the samples of its finite steps, and how many were not.
 
         Raises:
-          NonfiniteError: if one was not finite, and that ends the run.
           FloatingPointError: if none was.
         """
-        self._read()
         sizes = np.array([len(chosen) for chosen in self._batches.epoch(len(self.history))])
         finite = self._measured[:, 2] > 0
         if not finite.any():
@@ -120,14 +101,3 @@ class Course:
         self.history.append(epoch)
         self._measured[:] = 0
         return epoch.validation_accuracy is not None and all(epoch.validation_accuracy > one for one in earlier)
-
-    def _place(self, step: int) -> int:
-        return step - len(self.history) * self._batches.per_epoch
-
-    def _read(self, lag: int = 0) -> None:
-        while len(self._unread) > lag:
-            step = self.step - len(self._unread)
-            row = np.asarray(self._unread.popleft())
-            if self.halts and not row[2]:
-                raise NonfiniteError(step)
-            self._measured[self._place(step)] = row

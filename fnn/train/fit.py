@@ -2,25 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.data import (
-    READING,
-    Batches,
-    Normalization,
-    Reading,
-    Split,
-    Streamed,
-    feed,
-    make_batches,
-    normalization_of,
-    to_device,
-)
+from fnn.data import READING, Batches, Normalization, Reading, Split, Streamed, make_batches, normalization_of
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.afterwards import explain
@@ -32,7 +21,11 @@ from fnn.train.interrupt import deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
 from fnn.train.placement import Placement
-from fnn.train.step import AugmentFn, Batch, LossFn, Metrics, OnNonfinite, TrainState, init_train_state, make_step
+from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, init_train_state, make_step
+from fnn.train.stretch import make_stretch
+from fnn.train.supplies import make_supplies
+
+OnNonfinite = Literal["halt", "skip", "ignore"]
 
 
 class Fit(NamedTuple):
@@ -121,10 +114,11 @@ def fit(
         check_outputs(layer, loss, first, train)
         initial = placement.state(init_train_state(layer, optimizer, seed, first, scale_loss=scale_loss))
         course = Course(initial, normalization, batches, halts=on_nonfinite == "halt")
-        step = jax.jit(
-            _measured(make_step(layer, optimizer, loss, normalization, augment, on_nonfinite)), donate_argnums=0
-        )
+        look = "tell" if on_nonfinite == "halt" else on_nonfinite
+        step = jax.jit(make_step(layer, optimizer, loss, normalization, augment, look))  # traced once a batch size
         check_steps(step, initial, train, {len(chosen) for chosen in batches.epoch(0)})
+        # Who halts goes back to the state before a stretch, which must then still be there.
+        stretch = jax.jit(make_stretch(step, stops=course.halts), donate_argnums=() if course.halts else 0)
         if keeper and snapshot:
             keeper.restore(snapshot, course)
             if on_resume is not None:
@@ -140,33 +134,23 @@ def fit(
             run_epochs(
                 course,
                 epochs,
-                step=step,
-                batches=lambda steps: to_device(feed(train, batches, steps, reading), put=placement.batch),
+                stretch=stretch,
+                supplies=make_supplies(train, batches, reading, placement),
                 judge=judge if validation is not None else None,
                 keeper=keeper,
                 pause=pause,
-                on_step=bar.update,
+                on_steps=bar.update,
                 on_epoch=on_epoch,
             )
         except NonfiniteError:
-            images, labels = next(iter(feed(train, batches, range(course.step, course.step + 1), reading)))
-            batch, samples = Batch(jnp.asarray(images), jnp.asarray(labels)), batches.indices(course.step)
+            samples = batches.indices(course.step)
+            batch = Batch(jnp.asarray(train.read(samples)), jnp.asarray(train.labels[samples]))
             directory = checkpoints.directory if checkpoints else None
             raise FloatingPointError(explain(layer, loss, augment, course, batch, samples, directory)) from None
     trained = course.train_state
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(trained.params))):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
     return Fit(trained, normalization, course.history, lambda split: evaluate(trained.params, trained.state, split))
-
-
-def _measured(step: Callable[..., tuple[TrainState, Metrics]]) -> Callable[..., tuple[TrainState, Any, jax.Array]]:
-    """Packs a step's metrics into one array: small arrays cost more to fetch than what is in them."""
-
-    def measured(train_state: TrainState, batch: Batch, go: Any = True) -> tuple[TrainState, Any, jax.Array]:
-        train_state, metrics = step(train_state, batch, go)
-        return train_state, metrics.finite, jnp.stack([number.astype(jnp.float32) for number in metrics])
-
-    return measured
 
 
 def _identity(train: Split | Streamed, validation: Split | Streamed | None, batches: Batches) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """When a run saves itself, and how it takes up again."""
 
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ class Checkpoints(NamedTuple):
 
     directory: Path
     seconds: float = 60.0
-    """A step that ends so long after the last save began is saved. When that happens changes nothing in the run."""
+    """The run is saved so long after the last save began, between two steps. When changes nothing in it."""
     steps: int | None = None
     """If given, each step whose number it divides is saved as well."""
     keep: int = 3
@@ -98,6 +99,13 @@ class Keeper:
         self._writer.check()
         every = self.settings.steps
         return bool(every and step % every == 0) or time.monotonic() - self._began >= self.settings.seconds
+
+    def steps_until_due(self, step: int) -> int:
+        """Returns how many steps may be taken after `step` before it is to be asked again whether the run is due."""
+        if self.settings.seconds == 0:
+            return 1
+        every = self.settings.steps
+        return every - step % every if every else sys.maxsize
 
     def remember_best(self, course: Course) -> None:
         """Takes a run as it is as the best so far. It is written with the next save, before that."""

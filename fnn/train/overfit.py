@@ -115,11 +115,12 @@ def overfit_batch(
         )
     x = prepare(batch.images)
     train_state = init_train_state(layer, optimizer, seed, x, scale_loss=scale_loss)
-    step = make_step(layer, optimizer, loss, prepare, on_nonfinite="halt")
+    step = make_step(layer, optimizer, loss, prepare, on_nonfinite="tell")
 
     @jax.jit
     def advance(before: TrainState) -> tuple[TrainState, Metrics, _Judged]:
         after, metrics = step(before, batch)
+        after = jax.lax.cond(metrics.finite, lambda: after, lambda: before)  # what is not finite is looked at before it
         outputs, _ = layer.apply(after.params, after.state, x, train=False)
         right = jnp.argmax(outputs, axis=-1) == batch.labels
         values = loss(outputs, batch.labels), right.astype(jnp.float32), loss(jnp.zeros_like(outputs), batch.labels)

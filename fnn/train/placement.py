@@ -33,13 +33,22 @@ class Placement:
     def state(self, tree: Any) -> Any:
         """Returns copies of a tree's arrays, each whole on every device."""
         # Copied, because some optimizers keep the parameters in their own state, and no buffer can be donated twice.
-        copies = jax.tree.map(lambda leaf: leaf.copy(), tree)
-        return copies if self._mesh is None else jax.device_put(copies, NamedSharding(self._mesh, PartitionSpec()))
+        return self.whole(jax.tree.map(lambda leaf: leaf.copy(), tree))
 
-    def batch(self, arrays: Any) -> Any:
-        """Puts a batch's arrays on the devices, a part on each; a smaller one that has no equal parts, on all."""
+    def whole(self, tree: Any) -> Any:
+        """Puts a tree's arrays on every device, each of them whole."""
+        return jax.device_put(tree) if self._mesh is None else jax.device_put(tree, self._sharding())
+
+    def batches(self, arrays: Any) -> Any:
+        """Puts arrays `(steps, batch, …)` on the devices, a part of each batch on each.
+
+        Smaller batches that have no equal parts are put on every device.
+        """
         if self._mesh is None:
             return jax.device_put(arrays)
-        equal = all(len(array) % self._parts == 0 for array in arrays)
-        spec = PartitionSpec("batch") if equal else PartitionSpec()
-        return jax.device_put(arrays, NamedSharding(self._mesh, spec))
+        equal = all(array.shape[1] % self._parts == 0 for array in arrays)
+        return jax.device_put(arrays, self._sharding(None, "batch") if equal else self._sharding())
+
+    def _sharding(self, *axes: str | None) -> NamedSharding:
+        assert self._mesh is not None
+        return NamedSharding(self._mesh, PartitionSpec(*axes))

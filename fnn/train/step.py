@@ -84,7 +84,7 @@ def init_train_state(
     return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale)
 
 
-OnNonfinite = Literal["ignore", "skip", "halt"]
+Look = Literal["ignore", "tell", "skip"]
 
 
 def make_step(
@@ -93,8 +93,8 @@ def make_step(
     loss: LossFn,
     prepare: Callable[[jax.Array], jax.Array] = lambda images: images,
     augment: AugmentFn | None = None,
-    on_nonfinite: OnNonfinite = "ignore",
-) -> Callable[..., tuple[TrainState, Metrics]]:
+    on_nonfinite: Look = "ignore",
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Makes the step `(train_state, batch) -> (train_state, metrics)` of a layer.
 
     Args:
@@ -105,10 +105,10 @@ def make_step(
       augment: what changes a batch before that, `(key, images, labels) -> (images, targets)`, such as
         `fnn.data.augment.for_bytes(...)`. Its targets may be class weights, `(batch, classes)`; the accuracy is then
         that of the heaviest class.
-      on_nonfinite: what a step does whose loss or gradient is not finite: `"ignore"` updates all the same; `"skip"`
-        only counts itself; `"halt"` changes nothing at all. The step then takes a third argument, `go`: without it
-        nothing changes either, so that `go = go & metrics.finite` stops a run on the device itself. With a scaled
-        loss a step that overflows is always skipped, and is no reason to halt while the scale can still be halved.
+      on_nonfinite: what a step does whose loss or gradient is not finite: `"ignore"` looks at the loss alone and
+        updates all the same; `"tell"` looks at the gradient too, and says so in `Metrics.finite`, for who keeps the
+        state before; `"skip"` only counts itself. With a scaled loss a step that overflows is always skipped, and is
+        finite as long as the scale can still be halved.
 
     Reference: the scaling of the loss is that of Micikevicius et al. 2017, arXiv 1710.03740, section 3.2.
     """
@@ -150,19 +150,18 @@ def make_step(
         after = TrainState(params, new_state, opt_state, count + 1, base, scale)
         return after, gradient, Metrics(value, jnp.mean(right), jnp.isfinite(value))
 
-    def step(before: TrainState, batch: Batch, go: jax.Array | bool = True) -> tuple[TrainState, Metrics]:
+    def step(before: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         after, gradient, metrics = descend(before, batch)
         if on_nonfinite == "ignore" and before.loss_scale is None:
             return after, metrics
         good = metrics.finite & _all_finite(gradient)
-        after = _choose(good, after, before._replace(step=after.step))
+        if on_nonfinite == "skip" or before.loss_scale is not None:
+            after = _choose(good, after, before._replace(step=after.step))
         if before.loss_scale is None:
-            metrics = metrics._replace(finite=good)
-        else:
-            # An overflow that a smaller scale may mend is no fault.
-            metrics = metrics._replace(finite=metrics.finite & (good | (before.loss_scale.value > 1)))
-            after = after._replace(loss_scale=_adjust(before.loss_scale, good))
-        return (_choose(metrics.finite & go, after, before) if on_nonfinite == "halt" else after), metrics
+            return after, metrics._replace(finite=good)
+        # An overflow that a smaller scale may mend is no fault.
+        finite = metrics.finite & (good | (before.loss_scale.value > 1))
+        return after._replace(loss_scale=_adjust(before.loss_scale, good)), metrics._replace(finite=finite)
 
     return step
 

@@ -21,7 +21,7 @@ def suite(*options: str) -> list[str]:
 def test_damage_is_noticed_and_saves_are_whole_or_not_there_and_killed_runs_end_alike() -> None:
     lines = suite("--only=damage,calls,kills", "--kills=2", "--flips=60", "--every=40")
     assert [line.split()[0] for line in lines] == ["damage", "calls", "kills"]
-    for line, least in zip(lines, (140, 5, 2), strict=True):
+    for line, least in zip(lines, (130, 5, 2), strict=True):
         survived, _, tried = line.split()[1:4]
         if "no C compiler" not in line:
             assert int(survived) == int(tried) >= least

@@ -77,14 +77,14 @@ def without_key(state: train.TrainState) -> train.TrainState:
     return state._replace(key=jax.random.key_data(state.key))
 
 
-@pytest.mark.parametrize("on_nonfinite", ["skip", "halt"])
-def test_a_good_step_is_what_it_is_without_a_look(on_nonfinite: train.OnNonfinite) -> None:
+@pytest.mark.parametrize("on_nonfinite", ["skip", "tell"])
+def test_a_good_step_is_what_it_is_without_a_look(on_nonfinite: Any) -> None:
     layer, batch = one_layer()
     optimizer = optax.sgd(0.1, momentum=0.9)
     state = train.init_train_state(layer, optimizer, 0, batch.images)
     plain, _ = jax.jit(train.make_step(layer, optimizer, losses.softmax_cross_entropy))(state, batch)
     looking = jax.jit(train.make_step(layer, optimizer, losses.softmax_cross_entropy, on_nonfinite=on_nonfinite))
-    after, metrics = looking(state, batch, True)
+    after, metrics = looking(state, batch)
     assert bool(metrics.finite)
     assert equal(without_key(after), without_key(plain))
 
@@ -95,23 +95,34 @@ def test_what_a_bad_step_changes() -> None:
     state = train.init_train_state(layer, optimizer, 0, batch.images)
     bad = batch._replace(images=batch.images.at[3, 2].set(jnp.inf))
 
-    def take(on_nonfinite: train.OnNonfinite, batch: train.Batch, go: bool = True) -> tuple[train.TrainState, bool]:
+    def take(on_nonfinite: Any) -> tuple[train.TrainState, bool]:
         step = train.make_step(layer, optimizer, losses.softmax_cross_entropy, on_nonfinite=on_nonfinite)
-        after, metrics = jax.jit(step)(state, batch, go)
+        after, metrics = jax.jit(step)(state, bad)
         return without_key(after), bool(metrics.finite)
 
     before = without_key(state)
-    skipped, finite = take("skip", bad)
+    skipped, finite = take("skip")
     assert not finite
     assert equal(skipped, before._replace(step=before.step + 1))
-    halted, finite = take("halt", bad)
-    assert not finite
-    assert equal(halted, before)
-    held, finite = take("halt", batch, go=False)
-    assert finite
-    assert equal(held, before)
-    ignored, _ = take("ignore", bad)
-    assert not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(ignored.params))
+    for on_nonfinite in ("tell", "ignore"):
+        changed, finite = take(on_nonfinite)
+        assert not finite
+        assert not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(changed.params))
+
+
+def test_a_gradient_that_is_not_finite_is_told_of() -> None:
+    layer, batch = one_layer()
+    state = train.init_train_state(layer, optax.sgd(0.1), 0, batch.images)
+
+    def steep(outputs: Any, labels: jax.Array) -> jax.Array:
+        still = jnp.abs(outputs - jax.lax.stop_gradient(outputs)).sum(axis=-1)
+        return jnp.sqrt(still) + 0.0 * labels.astype(jnp.float32)  # 0, and its slope is not finite
+
+    for told, step in (
+        (True, train.make_step(layer, optax.sgd(0.1), steep)),
+        (False, train.make_step(layer, optax.sgd(0.1), steep, on_nonfinite="tell")),
+    ):
+        assert bool(jax.jit(step)(state, batch)[1].finite) is told
 
 
 def test_a_scaled_loss_gives_the_same_step_and_the_scale_moves() -> None:
@@ -141,10 +152,10 @@ def test_an_overflow_halves_the_scale_and_is_no_fault_until_the_scale_is_one() -
     def steep(outputs: Any, labels: jax.Array) -> jax.Array:
         return losses.softmax_cross_entropy(outputs, labels) * 1e30  # finite; its gradient times 2^40 is not
 
-    step = jax.jit(train.make_step(layer, optimizer, steep, on_nonfinite="halt"))
+    step = jax.jit(train.make_step(layer, optimizer, steep, on_nonfinite="tell"))
     state = train.init_train_state(layer, optimizer, 0, batch.images, scale_loss=True)
     high = state._replace(loss_scale=train.LossScale(jnp.float32(2.0**40), jnp.int32(5)))
-    after, metrics = step(high, batch, True)
+    after, metrics = step(high, batch)
     assert bool(metrics.finite)
     assert after.loss_scale is not None
     assert (float(after.loss_scale.value), int(after.loss_scale.good_steps)) == (2.0**39, 0)
@@ -152,7 +163,7 @@ def test_an_overflow_halves_the_scale_and_is_no_fault_until_the_scale_is_one() -
     assert equal(after.params, state.params)
     bad = batch._replace(images=batch.images.at[0, 0].set(jnp.nan))
     lowest = state._replace(loss_scale=train.LossScale(jnp.float32(1), jnp.int32(0)))
-    assert not bool(step(lowest, bad, True)[1].finite)
+    assert not bool(step(lowest, bad)[1].finite)
 
 
 def test_float16_learns_with_a_scaled_loss_what_it_cannot_without() -> None:
