@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn import expect
 from fnn.data import Split, Streamed
@@ -53,3 +54,12 @@ def check_steps(step: Callable[..., Any], train_state: TrainState, train: Split 
         except ValueError as error:
             error.add_note(f"  in a training step on a batch of {size}; another batch size changes the last batch's")
             raise
+
+
+def check_agreement(steps: np.ndarray) -> None:
+    """Raises `ValueError` unless all processes found the same checkpoint; takes each one's step, `(processes, 1)`."""
+    if (steps != steps[0]).any():
+        raise ValueError(
+            f"the processes of this run found checkpoints after {steps[:, 0].tolist()} steps (-1 for none); "
+            "they must all see the same directory."
+        )

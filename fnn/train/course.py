@@ -51,7 +51,7 @@ class Course:
         self.history: list[Epoch] = []
         self._batches = batches
         # Loss, accuracy and finiteness of the steps of the epoch at hand.
-        self._measured = np.zeros((batches.per_epoch, 3), np.float32)
+        self._measured = np.zeros((batches.per_epoch, 3))
 
     def add(self, train_state: TrainState, measured: np.ndarray) -> None:
         """Takes over what some steps gave: the state, and the loss, accuracy and finiteness of each, `(steps, 3)`."""

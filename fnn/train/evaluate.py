@@ -1,10 +1,10 @@
 """How well a network does on a whole split."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fnn.data import Split, Streamed
@@ -29,6 +29,8 @@ def make_evaluate(
     prepare: Callable[[jax.Array], jax.Array],
     batch_size: int = 512,
     pause: Callable[[], None] = lambda: None,
+    put: Callable[[Any], Any] = jax.device_put,
+    everywhere: Any = None,
 ) -> Callable[[Params, State, Split | Streamed], Evaluation]:
     """Makes a function `(params, state, split) -> Evaluation` that compiles once and sees every sample once.
 
@@ -38,9 +40,11 @@ def make_evaluate(
       prepare: what turns images into the layer's input.
       batch_size: how many samples are computed at a time.
       pause: called before each of them; may raise.
+      put: puts images and labels on the devices; on JAX's default one by default.
+      everywhere: the sharding of what all devices should have of the result.
     """
 
-    @jax.jit
+    @partial(jax.jit, out_shardings=everywhere)
     def examine(params: Params, state: State, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         outputs, _ = layer.apply(params, state, prepare(images), train=False)
         return loss(outputs, labels), outputs.argmax(axis=-1)
@@ -55,7 +59,7 @@ def make_evaluate(
             # The last batch is filled up with its first sample, so that it has the others' shape, and cut again.
             taken = np.arange(start, start + size)
             taken[taken >= len(split)] = start
-            values, classes = examine(params, state, jnp.asarray(split.read(taken)), jnp.asarray(split.labels[taken]))
+            values, classes = examine(params, state, *put((split.read(taken), split.labels[taken])))
             losses.append(np.asarray(values)[: len(split) - start])
             predictions.append(np.asarray(classes)[: len(split) - start])
         predicted = np.concatenate(predictions)

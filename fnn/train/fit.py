@@ -6,22 +6,21 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from fnn.data import READING, Batches, Normalization, Reading, Split, Streamed, make_batches, normalization_of
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.afterwards import explain
-from fnn.train.checkpoint import Snapshot, fingerprint
-from fnn.train.checks import check_outputs, check_steps, check_validation
+from fnn.train.checkpoint import Snapshot, fingerprint, to_local
+from fnn.train.checks import check_agreement, check_outputs, check_steps, check_validation
 from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation, make_evaluate
-from fnn.train.interrupt import deferred
+from fnn.train.interrupt import Signals, deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
 from fnn.train.placement import Placement
-from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, init_train_state, make_step
+from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, all_finite, init_train_state, make_step
 from fnn.train.stretch import make_stretch
 from fnn.train.supplies import make_supplies
 
@@ -56,6 +55,7 @@ def fit(
     scale_loss: bool = False,
     checkpoints: Checkpoints | None = None,
     devices: Sequence[Any] | None = None,
+    shard_parameters: bool = False,
     on_resume: Callable[[int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = False,
@@ -83,7 +83,9 @@ def fit(
       scale_loss: whether the loss is scaled, which a network in float16 needs.
       checkpoints: where to save the run, and to go on from if there is one.
       devices: on which to train, each batch shared out among them; JAX's default one by default. How many there are
-        changes neither the order of the samples nor a key, only the order of sums.
+        changes neither the order of the samples nor a key, only the order of sums. They may belong to several
+        processes (`jax.distributed`), all of which then call `fit` alike and see the same directory of checkpoints.
+      shard_parameters: whether each device holds only its part of the parameters and of the optimizer's state.
       on_resume: called with the number of steps taken before, if the run goes on from a checkpoint.
       on_epoch: called with each epoch's record as soon as it is there.
       progress: whether to show a bar, which is quiet when the output is no terminal.
@@ -102,13 +104,16 @@ def fit(
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     check_validation(train, validation)
-    placement = Placement(devices, batch_size)
+    placement = Placement(devices, batch_size, shard_parameters=shard_parameters)
     with ExitStack() as stack:
-        pause, keeper, snapshot = _go_on, None, None
+        signals, keeper, snapshot = Signals(), None, None
         if checkpoints:
-            pause = stack.enter_context(deferred())
-            keeper = stack.enter_context(Keeper(checkpoints, _identity(train, validation, batches)))
+            signals = stack.enter_context(deferred())
+            identity, writes = _identity(train, validation, batches), jax.process_index() == 0
+            keeper = stack.enter_context(Keeper(checkpoints, identity, writes=writes))
+            placement.agree(0)  # the others read when the one that writes has cleared up
             snapshot = keeper.newest()
+            check_agreement(placement.agree(snapshot.step if snapshot else -1))
         normalization = _normalization(snapshot) if snapshot else normalization_of(train)
         first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
         check_outputs(layer, loss, first, train)
@@ -117,13 +122,24 @@ def fit(
         look = "tell" if on_nonfinite == "halt" else on_nonfinite
         step = jax.jit(make_step(layer, optimizer, loss, normalization, augment, look))  # traced once a batch size
         check_steps(step, initial, train, {len(chosen) for chosen in batches.epoch(0)})
-        # Who halts goes back to the state before a stretch, which must then still be there.
-        stretch = jax.jit(make_stretch(step, stops=course.halts), donate_argnums=() if course.halts else 0)
+        stretch = jax.jit(
+            make_stretch(step, stops=course.halts),
+            # Who halts goes back to the state before a stretch, which must then still be there.
+            donate_argnums=() if course.halts else 0,
+            out_shardings=(placement.shardings(initial), placement.everywhere),
+        )
         if keeper and snapshot:
             keeper.restore(snapshot, course)
             if on_resume is not None:
                 on_resume(course.step)
-        evaluate = make_evaluate(layer, loss, normalization, pause=pause)
+        evaluate = make_evaluate(
+            layer,
+            loss,
+            normalization,
+            pause=signals if placement.processes == 1 else _go_on,  # several heed one together, between two stretches
+            put=lambda arrays: placement.batches(arrays, axis=0),
+            everywhere=placement.everywhere,
+        )
         bar = stack.enter_context(_bar(epochs * batches.per_epoch, course.step, progress))
 
         def judge(train_state: TrainState) -> Evaluation:
@@ -138,19 +154,22 @@ def fit(
                 supplies=make_supplies(train, batches, reading, placement),
                 judge=judge if validation is not None else None,
                 keeper=keeper,
-                pause=pause,
+                signals=signals,
+                agree=placement.agree,
                 on_steps=bar.update,
                 on_epoch=on_epoch,
             )
         except NonfiniteError:
             samples = batches.indices(course.step)
             batch = Batch(jnp.asarray(train.read(samples)), jnp.asarray(train.labels[samples]))
-            directory = checkpoints.directory if checkpoints else None
+            directory = checkpoints.directory if checkpoints and jax.process_index() == 0 else None
+            course.train_state = to_local(course.train_state)
             raise FloatingPointError(explain(layer, loss, augment, course, batch, samples, directory)) from None
-    trained = course.train_state
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(trained.params))):
+    last = course.train_state
+    if not jax.jit(all_finite, out_shardings=placement.everywhere)(last.params):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
-    return Fit(trained, normalization, course.history, lambda split: evaluate(trained.params, trained.state, split))
+    trained = to_local(last) if placement.processes > 1 else last
+    return Fit(trained, normalization, course.history, lambda split: evaluate(last.params, last.state, split))
 
 
 def _identity(train: Split | Streamed, validation: Split | Streamed | None, batches: Batches) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,31 +17,39 @@ class Interrupted(KeyboardInterrupt):
         self.signum = signum
 
 
+class Signals:
+    """The signals that came and wait to be heeded: calling it raises `Interrupted` if there is one."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        """The first that came; 0 for none."""
+
+    def __call__(self) -> None:
+        if self.signum:
+            raise Interrupted(self.signum)
+
+
 @contextmanager
-def deferred() -> Iterator[Callable[[], None]]:
-    """Notes signals instead of acting on them; yields a function that raises `Interrupted` if one came.
+def deferred() -> Iterator[Signals]:
+    """Notes signals instead of acting on them, until they are asked for.
 
     However often a signal comes, it is noted and nothing else, so that a checkpoint that is being written in answer to
     the first is not cut off by the second. In threads other than the main one, where Python lets no signal be handled,
     nothing changes.
     """
-    came: list[int] = []
+    signals = Signals()
 
     def note(signum: int, frame: FrameType | None) -> None:
         del frame
-        came.append(signum)
-
-    def pause() -> None:
-        if came:
-            raise Interrupted(came[0])
+        signals.signum = signals.signum or signum
 
     if threading.current_thread() is not threading.main_thread():
-        yield pause
+        yield signals
         return
     before = {signum: signal.signal(signum, note) for signum in SIGNALS}
     try:
-        yield pause
+        yield signals
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-    pause()
+    signals()

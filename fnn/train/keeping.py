@@ -34,13 +34,15 @@ class Keeper:
     Args:
       settings: where and how often.
       identity: what makes this run what it is, plain JSON.
+      writes: whether this is the one of several processes that writes; the others read, and see the same directory.
 
     Raises:
       InUseError: if another run keeps its checkpoints there.
     """
 
-    def __init__(self, settings: Checkpoints, identity: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Checkpoints, identity: Mapping[str, Any], *, writes: bool = True) -> None:
         self.settings = settings
+        self.writes = writes
         self.identity = {**identity, "flags": dict(settings.flags)}
         self.store = Store(settings.directory, settings.keep)
         self._writer = Writer(settings.patience)
@@ -50,6 +52,8 @@ class Keeper:
         self._began = time.monotonic()
 
     def __enter__(self) -> "Keeper":
+        if not self.writes:
+            return self
         try:
             self.store.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -120,6 +124,8 @@ class Keeper:
         self._began = time.monotonic()
         snapshot = None if course.step == self._saved else self._snapshot(course)
         best, self._best, self._saved = self._best, None, course.step
+        if not self.writes:
+            return
 
         def write() -> None:
             if best is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation
-from fnn.train.interrupt import Interrupted
+from fnn.train.interrupt import Interrupted, Signals
 from fnn.train.keeping import Keeper
 from fnn.train.step import TrainState
 from fnn.train.stretch import Pace, Supply
@@ -23,7 +23,8 @@ def run_epochs(
     supplies: Callable[[range], Iterable[tuple[Supply, int]]],
     judge: Callable[[TrainState], Evaluation] | None,
     keeper: Keeper | None,
-    pause: Callable[[], None],
+    signals: Signals,
+    agree: Callable[..., np.ndarray],
     on_steps: Callable[[int], Any],
     on_epoch: Callable[[Epoch], None] | None,
 ) -> None:
@@ -36,7 +37,8 @@ def run_epochs(
       supplies: yields what the steps of a range read, in order, and where in it they begin.
       judge: evaluates on the validation split, if there is one.
       keeper: keeps the checkpoints, if any.
-      pause: raises `Interrupted` if a signal came.
+      signals: those that came.
+      agree: says what each of several processes says, `(processes, numbers)`.
       on_steps: called with their number after some steps were taken.
       on_epoch: called after each epoch.
 
@@ -57,8 +59,11 @@ def run_epochs(
                     pace.took(count, time.perf_counter() - began)
                     at += count
                     on_steps(count)
-                    pause()
-                    if keeper and keeper.is_due(course.step):
+                    said = agree(signals.signum, bool(keeper and keeper.is_due(course.step)), pace.steps)
+                    if said[:, 0].any():
+                        raise Interrupted(int(said[:, 0].max()))
+                    _, due, pace.steps = said[0].tolist()
+                    if keeper and due:
                         keeper.save(course)
             loss, accuracy, skipped = course.means()
             judged = judge(course.train_state) if judge else None

@@ -154,7 +154,7 @@ def make_step(
         after, gradient, metrics = descend(before, batch)
         if on_nonfinite == "ignore" and before.loss_scale is None:
             return after, metrics
-        good = metrics.finite & _all_finite(gradient)
+        good = metrics.finite & all_finite(gradient)
         if on_nonfinite == "skip" or before.loss_scale is not None:
             after = _choose(good, after, before._replace(step=after.step))
         if before.loss_scale is None:
@@ -166,7 +166,8 @@ def make_step(
     return step
 
 
-def _all_finite(tree: Any) -> jax.Array:
+def all_finite(tree: Any) -> jax.Array:
+    """Says whether every number of a tree is finite: `()`, bool."""
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
 
 

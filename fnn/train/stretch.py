@@ -48,8 +48,8 @@ def make_stretch(
 ) -> Callable[[TrainState, Supply, Any, Any], tuple[TrainState, jax.Array]]:
     """Makes `(train_state, supply, start, stop) -> (train_state, measured)` of a step.
 
-    It takes the supply's steps from `start` to before `stop`. `measured` is `(supply.steps, 3)`, float32: loss,
-    accuracy and finiteness of those steps, and zeros of the others.
+    It takes the supply's steps from `start` to before `stop`. `measured` is `(supply.steps, 3)`: loss, accuracy
+    and finiteness of those steps, and zeros of the others.
 
     Args:
       step: as `make_step` makes it.
@@ -64,10 +64,10 @@ def make_stretch(
         def take(carried: Any) -> Any:
             at, _, before, measured = carried
             after, metrics = step(before, supply.batch(at))
-            row = jnp.stack([number.astype(jnp.float32) for number in metrics])
+            row = jnp.stack([number.astype(measured.dtype) for number in metrics])
             return at + 1, metrics.finite, after, measured.at[at].set(row)
 
-        measured = jnp.zeros((supply.steps, len(Metrics._fields)), jnp.float32)
+        measured = jnp.zeros((supply.steps, len(Metrics._fields)))
         first = (jnp.int32(start), jnp.bool_(True), train_state, measured)
         _, _, train_state, measured = jax.lax.while_loop(goes_on, take, first)
         return train_state, measured

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import jax.numpy as jnp
 import numpy as np
 
 from fnn.data import Batches, Reading, Split, Streamed, feed, to_device
@@ -37,7 +36,7 @@ def make_supplies(
 
 
 def _resident(split: Split, batches: Batches, placement: Placement) -> Callable[[range], Iterator[tuple[Supply, int]]]:
-    images, labels = placement.whole((jnp.asarray(split.images), jnp.asarray(split.labels)))
+    images, labels = placement.whole((split.images, split.labels))
 
     def supplies(steps: range) -> Iterator[tuple[Supply, int]]:
         if not steps:

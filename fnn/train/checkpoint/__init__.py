@@ -6,7 +6,7 @@ from fnn.train.checkpoint.identity import check_same, fingerprint
 from fnn.train.checkpoint.lock import InUseError, locked
 from fnn.train.checkpoint.manifest import seal, verify
 from fnn.train.checkpoint.store import Snapshot, Store
-from fnn.train.checkpoint.trees import by_path, digest_of_tree, from_host, nested, to_host
+from fnn.train.checkpoint.trees import by_path, digest_of_tree, from_host, nested, to_host, to_local
 
 __all__ = [
     "CheckpointError",
@@ -26,5 +26,6 @@ __all__ = [
     "nested",
     "seal",
     "to_host",
+    "to_local",
     "verify",
 ]

@@ -42,7 +42,7 @@ def write_arrays(directory: Path, arrays: Sequence[np.ndarray]) -> None:
 
     # Orbax refuses arrays without numbers; their shapes, which the record holds, are all there is to them.
     numbered = {str(number): array for number, array in enumerate(arrays) if array.size}
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    with _alone() as checkpointer:
         checkpointer.save(directory.absolute(), args=ocp.args.PyTreeSave(numbered))
 
 
@@ -62,7 +62,7 @@ def read_arrays(directory: Path, described: Sequence[Described]) -> dict[str, np
     how = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), dict.fromkeys(some, 0))
     read: dict[str, Any] = {}
     if some:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with _alone() as checkpointer:
             args = ocp.args.PyTreeRestore(item=dict.fromkeys(some, 0), restore_args=how)
             read = checkpointer.restore(directory.absolute(), args=args)
     arrays = {}
@@ -72,3 +72,15 @@ def read_arrays(directory: Path, described: Sequence[Described]) -> dict[str, np
             raise DamagedError(f"{directory}: the array {path!r}, {dtype} {shape}, was not read as it was written.")
         arrays[path] = array
     return arrays
+
+
+def _alone() -> Any:
+    """Returns Orbax's reader and writer for this process alone: it would else wait for the others at each call."""
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me)
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)

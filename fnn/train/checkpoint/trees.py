@@ -18,8 +18,11 @@ def by_path(tree: Any) -> dict[str, Any]:
 
 
 def to_host(tree: Any) -> dict[str, np.ndarray]:
-    """Copies the leaves of a tree, so that a later step may overwrite them; random keys become numbers."""
-    return {path: np.array(_numbers(leaf)) for path, leaf in by_path(tree).items()}
+    """Copies the leaves of a tree, so that a later step may overwrite them; random keys become numbers.
+
+    Where parts of an array lie with other processes, all of them must call this.
+    """
+    return {path: _copy(_numbers(leaf)) for path, leaf in by_path(tree).items()}
 
 
 def from_host(arrays: Mapping[str, np.ndarray], like: Any) -> Any:
@@ -33,11 +36,22 @@ def from_host(arrays: Mapping[str, np.ndarray], like: Any) -> Any:
     def put(path: Any, leaf: Any) -> Any:
         array = arrays[jax.tree_util.keystr(path, simple=True, separator="/")]
         if _is_key(leaf):
-            key = jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
-            return jax.device_put(key, leaf.sharding)
-        return jax.device_put(array, getattr(leaf, "sharding", None))
+            numbers = jax.device_put(array, jax.random.key_data(leaf).sharding)
+            return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
+        return jax.device_put(array, leaf.sharding) if isinstance(leaf, jax.Array) else array
 
     return jax.tree_util.tree_map_with_path(put, like)
+
+
+def to_local(tree: Any) -> Any:
+    """Copies a tree's arrays to JAX's default device, from wherever they lie; where some lie with other processes, all
+    of them must call this."""
+
+    def move(leaf: Any) -> jax.Array:
+        array = jnp.asarray(_copy(_numbers(leaf)))
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if _is_key(leaf) else array
+
+    return jax.tree.map(move, tree)
 
 
 def nested(arrays: Mapping[str, np.ndarray], root: str) -> dict[str, Any]:
@@ -59,6 +73,14 @@ def digest_of_tree(tree: Any) -> str:
     for described in sorted(describe(to_host(tree))):
         told.update(repr(tuple(described)).encode())
     return told.hexdigest()
+
+
+def _copy(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        from jax.experimental import multihost_utils
+
+        return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
+    return np.array(leaf)
 
 
 def _is_key(leaf: Any) -> bool:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, reject, settings
 from hypothesis import strategies as st
 from jax import lax
 
@@ -67,7 +67,12 @@ def compare(layer: fnn.Layer, places: int) -> list[tuple[float, float, int, int,
 
     And the stride. What hangs over the border of the image is left out.
     """
-    total = fnn.summarize(layer, jax.ShapeDtypeStruct(SHAPE, jnp.float32)).total
+    try:
+        total = fnn.summarize(layer, jax.ShapeDtypeStruct(SHAPE, jnp.float32)).total
+    except ValueError as error:
+        if "window covers" not in str(error):
+            raise
+        reject()  # the last layers' images are smaller than their windows
     field, sizes = total.receptive_field, total.output.shape[1:-1]
     assert field is not None
     starts = [max(0, (n - places) // 2) for n in sizes]
