@@ -27,7 +27,7 @@ Reference: LeCun et al. 1998, "Gradient-based learning applied to document recog
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -35,13 +35,14 @@ from absl import flags
 from tqdm import tqdm
 
 import fnn
-from experiments import command, dataset, model, optimization, saving
+from experiments import command, dataset, hardware, model, optimization, saving
 from experiments.command import FlagError
 from fnn import analysis, data, interop, train
 from fnn.data import augment
 from fnn.interop import export
 
 flags.adopt_module_key_flags(dataset)
+flags.adopt_module_key_flags(hardware)
 flags.adopt_module_key_flags(model)
 flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(saving)
@@ -53,9 +54,6 @@ AUGMENT = flags.DEFINE_string(
     "",
     f"How training images are changed at random: names and strengths, such as crop=2,rotation=10. There are "
     f"{', '.join(augment.NAMES)}; `python -m experiments.show_augmentation` draws what they do.",
-)
-DEVICES = flags.DEFINE_integer(
-    "devices", 1, "On how many devices to train, each batch shared out among them; 0 for all.", lower_bound=0
 )
 OVERFIT_BATCH = flags.DEFINE_integer(
     "overfit_batch",
@@ -85,14 +83,15 @@ OVERFIT_STEPS = 500
 def main() -> None:
     """Trains, evaluates, writes and says what came out."""
     start = time.perf_counter()
+    hardware.connect()
     training, validation, test = dataset.load_splits()
     network = model.make_network(training)
     change = make_augment(len(training.class_names))
     batch_size = check_batch_size(len(training))
-    devices = choose_devices(batch_size)
+    devices = hardware.choose_devices(batch_size)
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch
     optimizer = optimization.make_optimizer(EPOCHS.value * per_epoch)
-    values = command.flags_of(__name__, dataset, model, optimization, saving)
+    values = command.flags_of(__name__, dataset, model, optimization, saving, hardware)
     workdir = command.make_workdir(
         WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{model.MODEL.value}-seed{SEED.value}"
     )
@@ -118,11 +117,14 @@ def main() -> None:
         scale_loss=model.PRECISION.value == "float16",
         checkpoints=saving.checkpoints(workdir, values),
         devices=devices,
+        shard_parameters=hardware.SHARD_PARAMETERS.value,
         on_resume=lambda steps: print(f"going on after {steps} steps; --fresh begins anew"),
         on_epoch=train.epoch_table(tqdm.write),
         progress=True,
     )
     on_train, on_test = trained.evaluate(training), trained.evaluate(test)
+    if jax.process_index():
+        return  # the first process writes
     result = {
         "dataset": dataset.DATASET.value,
         "model": model.MODEL.value,
@@ -164,17 +166,6 @@ def export_network(network: fnn.Layer, trained: train.Fit, split: dataset.AnySpl
             class_names=split.class_names,
             outputs="probabilities" if optimization.LOSS.value == "softmax_cross_entropy" else "scores",
         )
-
-
-def choose_devices(batch_size: int) -> list[Any] | None:
-    """Returns the devices to train on; None for JAX's default one."""
-    there = jax.devices()
-    count = DEVICES.value or len(there)
-    if count > len(there):
-        raise FlagError(f"--devices: there are {len(there)}, not {count}")
-    if batch_size % count:
-        raise FlagError(f"--devices: a batch of {batch_size} cannot be shared out equally to {count}; see --batch_size")
-    return there[:count] if count > 1 else None
 
 
 def check_overfitting(network: fnn.Layer, training: dataset.AnySplit) -> None:

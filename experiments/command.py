@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jax
 from absl import app, flags, logging
 
 from fnn import train
@@ -36,9 +38,9 @@ def run(main: Callable[..., None], arguments: str = "") -> None:
         try:
             rest = flags.FLAGS(argv)
         except flags.Error as error:
-            _refuse(error)
+            _end(2, _refusal(error))
         if len(rest) > 1 and not arguments:
-            _refuse(f"unexpected argument {rest[1]!r}; flags are written --name=value")
+            _end(2, _refusal(f"unexpected argument {rest[1]!r}; flags are written --name=value"))
         return rest
 
     def checked(argv: Sequence[str]) -> None:
@@ -47,27 +49,26 @@ def run(main: Callable[..., None], arguments: str = "") -> None:
         try:
             main(*argv[1:])
         except FlagError as error:
-            _refuse(error)
+            _end(2, _refusal(error))
         except (train.checkpoint.MismatchError, train.checkpoint.InUseError) as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
+            _end(2, error)
         except FloatingPointError as error:
-            sys.exit(f"stopped: {error}")
+            _end(1, f"stopped: {error}")
         except train.checkpoint.CheckpointError as error:
-            print(f"stopped: {error}", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(1)  # a thread that hangs in the disk's driver would keep Python from ending
+            # A thread that hangs in the disk's driver would keep Python from ending.
+            _end(1, f"stopped: {error}", at_once=True)
         except train.Interrupted as interruption:
-            print(interruption, file=sys.stderr)
-            sys.exit(128 + interruption.signum)
+            _end(128 + interruption.signum, interruption)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            _end(130, "interrupted")
         except BrokenPipeError:
             # Whoever read the output has left, as `head` does; without this Python would complain while it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
+        except Exception:
+            if not jax.distributed.is_initialized():
+                raise
+            _end(1, traceback.format_exc())
 
     def terminate(signum: int, frame: Any) -> NoReturn:
         del frame
@@ -136,7 +137,15 @@ def flags_of(*modules: Any) -> dict[str, Any]:
     return {flag.name: flag.value for module in modules for flag in flags.FLAGS.get_flags_for_module(module)}
 
 
-def _refuse(reason: object) -> NoReturn:
-    line = " ".join(str(reason).split())
-    print(f"{line} (--help lists all flags)", file=sys.stderr)
-    sys.exit(2)
+def _refusal(reason: object) -> str:
+    return " ".join(str(reason).split()) + " (--help lists all flags)"
+
+
+def _end(status: int, reason: object, *, at_once: bool = False) -> NoReturn:
+    """Says why, and ends the process."""
+    print(reason, file=sys.stderr)
+    if at_once or jax.distributed.is_initialized():  # at its end JAX would wait for the other processes
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

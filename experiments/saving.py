@@ -26,7 +26,7 @@ FREE = {
     "discard_checkpoints",
     "overfit_batch",
     "export",
-    "devices",
+    "devices", "shard_parameters", "coordinator", "processes", "process", "heartbeat_seconds",
 }  # fmt: skip
 """Flags that change nothing in what is computed, and so may differ when a run goes on."""
 
