@@ -52,15 +52,18 @@ def make_optimizer(
     steps: int,
     *,
     schedule: str = "constant",
-    momentum: float | None = None,
-    weight_decay: float = 0.0,
-    clip_norm: float | None = None,
+    momentum: Any = None,
+    weight_decay: Any = 0.0,
+    clip_norm: Any = None,
 ) -> optax.GradientTransformation:
     """Makes an optimizer from the words of an experiment's flags.
 
+    The learning rate, the momentum, the decay and the norm may each be a traced number, as of many models at once; only
+    what is no tracer is checked.
+
     Args:
       name: a key of `OPTIMIZERS`.
-      learning_rate: the schedule's peak, a number or a traced one.
+      learning_rate: the schedule's peak.
       steps: how many steps the run takes.
       schedule: a key of `SCHEDULES`.
       momentum: the share of the last update that is kept, where the optimizer has such a thing.
@@ -77,32 +80,41 @@ def make_optimizer(
         raise ValueError(f"no optimizer is called {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
     if schedule not in SCHEDULES:
         raise ValueError(f"no schedule is called {schedule!r}; choose one of {', '.join(SCHEDULES)}.")
-    # A traced learning rate, as of many models at once, was a number before.
-    known = isinstance(learning_rate, int | float)
-    if (known and not 0 < learning_rate < float("inf")) or not 0 <= weight_decay < float("inf"):
+    if (_known(learning_rate) and not 0 < learning_rate < float("inf")) or (
+        _known(weight_decay) and not 0 <= weight_decay < float("inf")
+    ):
         raise ValueError(
             f"the learning rate must be positive and the weight decay not negative, both finite, got {learning_rate} "
             f"and {weight_decay}."
         )
-    if clip_norm is not None and not 0 < clip_norm < float("inf"):
+    if _known(clip_norm) and not 0 < clip_norm < float("inf"):
         raise ValueError(f"the norm to which gradients are clipped must be positive and finite, got {clip_norm}.")
     options = {}
     if momentum is not None:
         if not takes_momentum(name):
             able = ", ".join(other for other in OPTIMIZERS if takes_momentum(other))
             raise ValueError(f"{name} takes no momentum; {able} do.")
-        if not 0 <= momentum < 1:
+        if _known(momentum) and not 0 <= momentum < 1:
             raise ValueError(f"the momentum must be from 0 up to, not including, 1, got {momentum}.")
         options["momentum"] = momentum
     decoupled = "mask" in inspect.signature(OPTIMIZERS[name]).parameters
     if decoupled:
         options |= {"weight_decay": weight_decay, "mask": kernels_of}
     make_schedule = SCHEDULES[schedule]
-    rate = make_schedule(learning_rate, steps) if known else _scaled(learning_rate, make_schedule(1.0, steps))
+    rate = (
+        make_schedule(learning_rate, steps)
+        if _known(learning_rate)
+        else _scaled(learning_rate, make_schedule(1.0, steps))
+    )
     optimizer = OPTIMIZERS[name](rate, **options)
-    if weight_decay and not decoupled:
+    if not decoupled and (not _known(weight_decay) or weight_decay):
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
     return optimizer if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _known(number: Any) -> bool:
+    """Says whether a hyperparameter is a number of Python's, not left out and not a traced one."""
+    return isinstance(number, int | float)
 
 
 def _scaled(peak: Any, schedule: optax.Schedule) -> optax.Schedule:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -63,6 +64,47 @@ def test_momentum_keeps_a_share_of_the_last_update() -> None:
 def test_schedules_pass_through_their_known_values(schedule: str, begin: float, middle: float, end: float) -> None:
     rate = train.SCHEDULES[schedule](1.0, 100)
     assert [float(np.asarray(rate(step))) for step in (0, 50, 100)] == pytest.approx([begin, middle, end], abs=1e-4)
+
+
+def path(optimizer: optax.GradientTransformation, steps: int = 12) -> Any:
+    """Where an optimizer gets to on gradients between 0 and 2."""
+    params, state = PARAMS, optimizer.init(PARAMS)
+    for step in range(steps):
+        gradient = jax.tree.map(lambda leaf, step=step: 1 + jnp.sin(leaf + step), params)
+        updates, state = optimizer.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@pytest.mark.parametrize("schedule", train.SCHEDULES)
+@pytest.mark.parametrize("name", train.OPTIMIZERS)
+def test_traced_numbers_do_as_plain_ones(name: str, schedule: str) -> None:
+    if schedule != "warmup_cosine" and name not in ("sgd", "lamb"):
+        return  # the schedule is handed to each in the same way
+    values = {"learning_rate": 0.03, "weight_decay": 0.1, "clip_norm": 1.5}
+    if train.takes_momentum(name):
+        values["momentum"] = 0.8
+
+    def go(hyper: dict[str, Any]) -> Any:
+        return path(train.make_optimizer(name, steps=12, schedule=schedule, **hyper))
+
+    alone = jax.jit(lambda: go(values))()
+    others = {what: value * 0.5 for what, value in values.items()}
+    both = {what: jnp.asarray([values[what], others[what]], jnp.float32) for what in values}
+    together = jax.jit(jax.vmap(go))(both)
+    for number, expected in enumerate((alone, jax.jit(lambda: go(others))())):
+        for mine, theirs in zip(jax.tree.leaves(together), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(mine[number], theirs, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(together["dense"]["kernel"][0], together["dense"]["kernel"][1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("what", ["weight_decay", "clip_norm", "momentum"])
+def test_each_traced_number_matters(what: str) -> None:
+    def go(value: jax.Array) -> Any:
+        return path(train.make_optimizer("sgd", 0.1, 12, **{what: value}))
+
+    ends = jax.jit(jax.vmap(go))(jnp.asarray([0.1, 0.3], jnp.float32))["dense"]["kernel"]
+    assert not np.allclose(ends[0], ends[1], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
