@@ -98,19 +98,18 @@ def accuracies(split: data.Split, test: data.Split, change: train.AugmentFn | No
     size = min(BATCH_SIZE.value, len(split))
     per_epoch = len(split) // size
     epochs = -(-STEPS.value // per_epoch)
-    optimizer = optimization.make_optimizer(epochs * per_epoch)
-    with tqdm(total=epochs, unit="epoch", leave=False, disable=None) as bar:
+    with tqdm(total=epochs * SEEDS.value, unit="epoch", leave=False, disable=None) as bar:
         many = train.fit_many(
             model.make_network(split),
             split,
-            lambda _: optimizer,
+            lambda _, steps: optimization.make_optimizer(steps),
             [train.Model(f"seed {seed}", seed) for seed in range(outcome.SEED.value, outcome.SEED.value + SEEDS.value)],
             epochs=epochs,
             batch_size=size,
             loss=optimization.LOSSES[optimization.LOSS.value],
             augment=change,
             drop_last=True,
-            on_epoch=lambda _, __: bar.update(),
+            on_epoch=lambda _, rows: bar.update(len(rows)),
         )
     return many.accuracies(test)
 

@@ -52,15 +52,13 @@ def main() -> None:
         raise FlagError("cross-validation needs the samples in memory; raise --memory_gib")
     run = outcome.begin(f"cross_validation-{dataset.name_of_dataset()}")
     network = model.make_network(training)
-    steps = EPOCHS.value * -(-len(training) // BATCH_SIZE.value)
-    optimizer = optimization.make_optimizer(steps)
 
     def fit(models: list[train.Model]) -> train.Many:
         with tqdm(unit="epoch", leave=False, disable=None) as bar:
             return train.fit_many(
                 network,
                 training,
-                lambda _: optimizer,
+                lambda _, steps: optimization.make_optimizer(steps),
                 models,
                 epochs=EPOCHS.value,
                 batch_size=BATCH_SIZE.value,

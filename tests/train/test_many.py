@@ -37,8 +37,8 @@ def in_float64(layer: fnn.Layer) -> fnn.Layer:
     return fnn.Layer(init, apply, layer.name)
 
 
-def sgd(hyper: Mapping[str, Any]) -> optax.GradientTransformation:
-    return train.make_optimizer("sgd", hyper["learning_rate"], 30, schedule="cosine", momentum=0.9, weight_decay=0.01)
+def sgd(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+    return train.make_optimizer("sgd", hyper["learning_rate"], steps, schedule="cosine", momentum=0.9, weight_decay=0.01)
 
 
 def models(folds: bool = True) -> list[Model]:
@@ -73,7 +73,7 @@ def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, way: A
             alone = train.fit(
                 layer,
                 split.take(one.model.samples),
-                sgd({"learning_rate": jnp.float32(one.model.hyper["learning_rate"])}),
+                sgd({"learning_rate": jnp.float32(one.model.hyper["learning_rate"])}, 3 * -(-len(one.model.samples) // 16)),
                 epochs=3,
                 batch_size=16,
                 augment=change,
@@ -119,7 +119,7 @@ def test_the_measurement_leaves_nothing_in_the_models_and_says_what_it_found(spl
 def test_another_value_compiles_nothing_again(split: data.Split) -> None:
     calls: list[int] = []
 
-    def counting(hyper: Mapping[str, Any]) -> optax.GradientTransformation:
+    def counting(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
         calls.append(1)
         return optax.sgd(hyper["learning_rate"])
 

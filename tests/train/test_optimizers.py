@@ -66,7 +66,7 @@ def test_schedules_pass_through_their_known_values(schedule: str, begin: float, 
     assert [float(np.asarray(rate(step))) for step in (0, 50, 100)] == pytest.approx([begin, middle, end], abs=1e-4)
 
 
-def path(optimizer: optax.GradientTransformation, steps: int = 12) -> Any:
+def path(optimizer: optax.GradientTransformation, steps: int = 4) -> Any:
     """Where an optimizer gets to on gradients between 0 and 2."""
     params, state = PARAMS, optimizer.init(PARAMS)
     for step in range(steps):
@@ -86,7 +86,7 @@ def test_traced_numbers_do_as_plain_ones(name: str, schedule: str) -> None:
         values["momentum"] = 0.8
 
     def go(hyper: dict[str, Any]) -> Any:
-        return path(train.make_optimizer(name, steps=12, schedule=schedule, **hyper))
+        return path(train.make_optimizer(name, steps=4, schedule=schedule, **hyper))
 
     alone = jax.jit(lambda: go(values))()
     others = {what: value * 0.5 for what, value in values.items()}
@@ -101,7 +101,7 @@ def test_traced_numbers_do_as_plain_ones(name: str, schedule: str) -> None:
 @pytest.mark.parametrize("what", ["weight_decay", "clip_norm", "momentum"])
 def test_each_traced_number_matters(what: str) -> None:
     def go(value: jax.Array) -> Any:
-        return path(train.make_optimizer("sgd", 0.1, 12, **{what: value}))
+        return path(train.make_optimizer("sgd", 0.1, 4, **{what: value}))
 
     ends = jax.jit(jax.vmap(go))(jnp.asarray([0.1, 0.3], jnp.float32))["dense"]["kernel"]
     assert not np.allclose(ends[0], ends[1], rtol=1e-3)

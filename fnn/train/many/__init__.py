@@ -1,0 +1,11 @@
+"""Many models at once: rates × seeds × folds as one compiled program, or in turns where that is faster.
+
+`models` says what goes in, `programs` what is compiled, `memory` and `way` choose, `training` trains, `result` holds what
+came out; `fit_many` puts them together.
+"""
+
+from fnn.train.many.fit_many import fit_many
+from fnn.train.many.models import Model, Way
+from fnn.train.many.result import Many, Trained
+
+__all__ = ["Many", "Model", "Trained", "Way", "fit_many"]

@@ -1,0 +1,81 @@
+"""What each of many models has of its own, and which of them can be trained in one program."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.data import Batches, Normalization, Split, make_batches, normalization_of
+
+Way = Literal["together", "in turns"]
+
+
+class Model(NamedTuple):
+    """What one of many models has of its own."""
+
+    name: str
+    """Such as `"learning_rate=0.1 seed=3 fold=0"`."""
+    seed: int = 0
+    """Of its initial parameters, its order of the samples and all randomness of its steps."""
+    hyper: Mapping[str, float] = {}
+    """Numbers that `optimizer` takes. They are inputs of the compiled program: another value compiles nothing again."""
+    samples: np.ndarray | None = None
+    """Which samples of the split it learns from; all by default."""
+    validation: np.ndarray | None = None
+    """By which samples of the split it is judged; none by default."""
+
+
+class Run(NamedTuple):
+    """A model with all that its training reads."""
+
+    model: Model
+    samples: np.ndarray
+    batches: Batches
+    normalization: Normalization
+
+    def orders(self, epoch: int) -> list[np.ndarray]:
+        """Returns the samples of an epoch's steps: of whole batches, `(steps, batch)`, and of a smaller last one."""
+        chosen = [self.samples[indices] for indices in self.batches.epoch(epoch)]
+        whole = [indices for indices in chosen if len(indices) == self.batches.size]
+        return [np.stack(part).astype(np.int32) for part in (whole, chosen[len(whole) :]) if part]
+
+
+class Inputs(NamedTuple):
+    """What the programs read of one model, or of several, stacked."""
+
+    seed: Any
+    hyper: Any
+    moments: Any
+
+
+def make_run(model: Model, split: Split, batch_size: int, drop_last: bool) -> Run:
+    """Makes the run of a model on its samples of a split."""
+    samples = np.arange(len(split)) if model.samples is None else np.asarray(model.samples)
+    batches = make_batches(len(samples), batch_size, model.seed, drop_last=drop_last)
+    return Run(model, samples, batches, normalization_of(split.take(samples)))
+
+
+def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
+    """Groups runs that one program can take together: equally many samples, and all judged or none."""
+    groups: dict[tuple[int, bool], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((len(run.samples), run.model.validation is None), []).append(run)
+    return list(groups.values())
+
+
+def inputs_of(runs: Sequence[Run], way: Way) -> Inputs:
+    """Returns what the programs read of runs: stacked, or of the only one."""
+    seeds = [np.uint32(run.model.seed) for run in runs]
+    hypers = [{name: np.float32(value) for name, value in run.model.hyper.items()} for run in runs]
+    moments = [tuple(run.normalization) for run in runs]
+    return Inputs(*(combine(part, way) for part in (seeds, hypers, moments)))
+
+
+def combine(trees: Sequence[Any], way: Way) -> Any:
+    """Stacks trees for a program that takes them together; in turns there is one, which stays as it is."""
+    if way == "in turns":
+        (only,) = trees
+        return only
+    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *trees)
