@@ -1,5 +1,6 @@
 """Many models at once are each what `fit` makes of it alone."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import fnn
 from fnn import data, train
 from fnn.data import augment
-from fnn.train import Model, fit_many
+from fnn.train import Many, Model, fit_many
+from fnn.train.many import memory
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
 
@@ -38,7 +40,9 @@ def in_float64(layer: fnn.Layer) -> fnn.Layer:
 
 
 def sgd(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
-    return train.make_optimizer("sgd", hyper["learning_rate"], steps, schedule="cosine", momentum=0.9, weight_decay=0.01)
+    return train.make_optimizer(
+        "sgd", hyper["learning_rate"], steps, schedule="cosine", momentum=0.9, weight_decay=0.01
+    )
 
 
 def models(folds: bool = True) -> list[Model]:
@@ -73,7 +77,10 @@ def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, way: A
             alone = train.fit(
                 layer,
                 split.take(one.model.samples),
-                sgd({"learning_rate": jnp.float32(one.model.hyper["learning_rate"])}, 3 * -(-len(one.model.samples) // 16)),
+                sgd(
+                    {"learning_rate": jnp.float32(one.model.hyper["learning_rate"])},
+                    3 * -(-len(one.model.samples) // 16),
+                ),
                 epochs=3,
                 batch_size=16,
                 augment=change,
@@ -116,6 +123,46 @@ def test_the_measurement_leaves_nothing_in_the_models_and_says_what_it_found(spl
         assert train.checkpoint.digest_of_tree(a.train_state) == train.checkpoint.digest_of_tree(b.train_state)
 
 
+def bytes_in(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+
+
+def test_what_does_not_fit_into_memory_is_split_into_equal_groups(
+    split: data.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = [Model(f"{seed}", seed, {"learning_rate": 0.1}, None, np.arange(50)) for seed in range(6)]
+    wide = fnn.serial(flat=fnn.Flatten, dense=fnn.Dense(4000), act=fnn.Relu, head=fnn.Dense(10))
+
+    needed: list[int] = []
+    estimate = memory.bytes_of
+    monkeypatch.setattr(memory, "bytes_of", lambda *given: needed.append(estimate(*given)) or needed[-1])
+
+    def train_with(free: float) -> tuple[list[int], Many]:
+        monkeypatch.setattr(memory, "free_bytes", lambda: free)
+        sizes: list[int] = []
+        made = fit_many(
+            *(wide, split, sgd, several), epochs=1, batch_size=50, way="together",
+            on_epoch=lambda _, rows: sizes.append(len(rows)),
+        )  # fmt: skip
+        return sizes, made
+
+    sizes, whole = train_with(2**50)
+    assert (sizes, whole.why, len(needed)) == ([6], "as told", 1)
+    # A model is its parameters and their momentum, and the step's gradients and hidden units beside them.
+    one = bytes_in(whole.trained[0].train_state)
+    assert 1.5 <= needed[0] / (6 * one) <= 4
+    sizes, parted = train_with(needed[0] * 5 / 6 / memory.SHARE)
+    assert sizes == [3, 3]
+    for a, b in zip(whole.trained, parted.trained, strict=True):
+        for mine, theirs in zip(
+            jax.tree.leaves(a.train_state.params), jax.tree.leaves(b.train_state.params), strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+    sizes, alone = train_with(one)
+    assert sizes == [1] * 6
+    assert re.match(r"6 together would take 0\.0\d+ GiB of the 0\.0\d+ GiB that are free", alone.why)
+
+
 def test_another_value_compiles_nothing_again(split: data.Split) -> None:
     calls: list[int] = []
 
@@ -148,12 +195,42 @@ def test_an_ensemble_is_the_mean_of_its_models_probabilities(split: data.Split) 
     np.testing.assert_allclose(many.accuracies(split)[0], (outputs[0].argmax(-1) == split.labels).mean())
 
 
+def test_one_that_diverges_is_halted_where_fit_halts_it_and_the_others_go_on(split: data.Split) -> None:
+    layer = fnn.serial(flat=fnn.Flatten, hidden=fnn.Dense(8), act=fnn.Relu, head=fnn.Dense(10))
+    rates = (0.1, 1e25, 0.01)
+    several = [Model(f"{rate}", 3, {"learning_rate": rate}, None, np.arange(30)) for rate in rates]
+
+    def plain(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+        return optax.sgd(hyper["learning_rate"])
+
+    def train_them(models: list[Model], **options: Any) -> list[train.Trained]:
+        return fit_many(layer, split, plain, models, epochs=3, batch_size=40, way="together", **options).trained
+
+    first, bad, last = train_them(several)
+    with pytest.raises(FloatingPointError, match=f"step {bad.halted}"):
+        train.fit(layer, split, optax.sgd(1e25), epochs=3, batch_size=40, seed=3)
+    assert bad.halted in range(9)
+    assert np.isnan(bad.history[-1]).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(bad.train_state.params))
+    assert int(bad.train_state.step) == bad.halted
+    without = train_them([several[0], several[2]])
+    for mine, alone in zip((first, last), without, strict=True):
+        assert mine.halted is None
+        assert np.isfinite(mine.history).all()
+        np.testing.assert_allclose(mine.history, alone.history, rtol=1e-4)
+    skipped = train_them(several, on_nonfinite="skip")[1]
+    assert skipped.halted is None
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(skipped.train_state.params))
+    assert int(skipped.train_state.step) == 9
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"models": []}, "at least one model"),
         ({"models": [Model("a", hyper={"learning_rate": 1.0}), Model("b")]}, "same hyperparameters"),
         ({"at_once": 0}, "at least one model at once"),
+        ({"epochs": 0}, "at least 1 epoch"),
         ({"batch_size": 101}, "from 1 to 100"),
     ],
 )

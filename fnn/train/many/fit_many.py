@@ -92,9 +92,10 @@ def fit_many(
     if way == "in turns":
         groups = [[run] for group in groups for run in group]
     trained: list[Trained] = []
+    judged_by = jax.jit(loss)
     for group in groups:
         trained += train_group(
-            programs(steps_of(group)), data, group, way, epochs=epochs, loss=loss, on_epoch=on_epoch
+            programs(steps_of(group)), data, group, way, epochs=epochs, loss=judged_by, on_epoch=on_epoch
         )
     places = {id(model): place for place, model in enumerate(models)}
     trained.sort(key=lambda one: places[id(one.model)])
@@ -102,7 +103,9 @@ def fit_many(
     def apply(one: Trained, other: Split) -> np.ndarray:
         judge = programs(0).judge["in turns"]
         variables = (one.train_state.params, one.train_state.state)
-        outputs = judge(jnp.asarray(other.images), variables, tuple(one.normalization), blocks_of(np.arange(len(other))))
+        outputs = judge(
+            jnp.asarray(other.images), variables, tuple(one.normalization), blocks_of(np.arange(len(other)))
+        )
         return np.asarray(outputs).reshape(-1, outputs.shape[-1])[: len(other)]
 
     return Many(trained, way, "; ".join(reasons) or "as told", apply)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.train.many.models import Run, inputs_of
+from fnn.train.many.models import Run
 from fnn.train.many.programs import Programs, blocks_of
 
 SHARE = 0.8
@@ -42,10 +42,12 @@ def choose_count(programs: Programs, data: Any, group: list[Run]) -> tuple[int, 
 
 def bytes_of(programs: Programs, data: Any, group: list[Run]) -> int:
     """Returns how many bytes training a group together takes beside the data, as the compiler plans it."""
-    seeds, hyper, moments = inputs_of(group, "together")
-    standing = jax.eval_shape(programs.begin["together"], seeds, hyper)
-    order = jnp.asarray(np.stack([run.orders(0)[0] for run in group]))
-    step = programs.run_steps["together"].lower(data, standing, hyper, moments, order, jnp.int32(1))
+    seed, hyper, moments = group[0].inputs
+    one = (jax.eval_shape(programs.begin, seed, hyper), hyper, moments, group[0].orders(0)[0])
+    standing, hyper, moments, order = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((len(group), *leaf.shape), leaf.dtype), one
+    )
+    step = programs.run_steps["together"].lower(data, standing, hyper, moments, order, np.int32(1))
     needed = _planned(step) - sum(array.nbytes for array in data)
     chosen = [run.model.validation for run in group if run.model.validation is not None]
     if chosen:
@@ -84,12 +86,7 @@ def _planned(lowered: Any) -> int:
     plan = lowered.compile().memory_analysis()
     if plan is None:
         return 0
-    return (
-        plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        - plan.alias_size_in_bytes
-        + plan.temp_size_in_bytes
-    )
+    return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
 
 
 def _size(tree: Any) -> int:

@@ -1,10 +1,8 @@
 """What each of many models has of its own, and which of them can be trained in one program."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fnn.data import Batches, Normalization, Split, make_batches, normalization_of
@@ -35,19 +33,17 @@ class Run(NamedTuple):
     batches: Batches
     normalization: Normalization
 
+    @property
+    def inputs(self) -> tuple[np.uint32, dict[str, np.float32], tuple[np.ndarray, ...]]:
+        """Seed, hyperparameters and normalization, as the programs read them."""
+        hyper = {name: np.float32(value) for name, value in self.model.hyper.items()}
+        return np.uint32(self.model.seed), hyper, tuple(self.normalization)
+
     def orders(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of an epoch's steps: of whole batches, `(steps, batch)`, and of a smaller last one."""
         chosen = [self.samples[indices] for indices in self.batches.epoch(epoch)]
         whole = [indices for indices in chosen if len(indices) == self.batches.size]
         return [np.stack(part).astype(np.int32) for part in (whole, chosen[len(whole) :]) if part]
-
-
-class Inputs(NamedTuple):
-    """What the programs read of one model, or of several, stacked."""
-
-    seed: Any
-    hyper: Any
-    moments: Any
 
 
 def make_run(model: Model, split: Split, batch_size: int, drop_last: bool) -> Run:
@@ -63,19 +59,3 @@ def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
     for run in runs:
         groups.setdefault((len(run.samples), run.model.validation is None), []).append(run)
     return list(groups.values())
-
-
-def inputs_of(runs: Sequence[Run], way: Way) -> Inputs:
-    """Returns what the programs read of runs: stacked, or of the only one."""
-    seeds = [np.uint32(run.model.seed) for run in runs]
-    hypers = [{name: np.float32(value) for name, value in run.model.hyper.items()} for run in runs]
-    moments = [tuple(run.normalization) for run in runs]
-    return Inputs(*(combine(part, way) for part in (seeds, hypers, moments)))
-
-
-def combine(trees: Sequence[Any], way: Way) -> Any:
-    """Stacks trees for a program that takes them together; in turns there is one, which stays as it is."""
-    if way == "in turns":
-        (only,) = trees
-        return only
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *trees)

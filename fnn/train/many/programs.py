@@ -30,10 +30,10 @@ class Standing(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled parts, each by way: `"together"` takes a leading axis of models where `"in turns"` has none."""
+    """The compiled parts; by way, where `"together"` takes a leading axis of models and `"in turns"` has none."""
 
-    begin: dict[Way, Any]
-    """`(seed, hyper) -> Standing`."""
+    begin: Callable[[Any, Any], Standing]
+    """`(seed, hyper) -> standing` of one model: it runs once, and to compile it for several takes seconds."""
     run_steps: dict[Way, Any]
     """`(data, standing, hyper, moments, order, count) -> standing, measured`: the first `count` steps of `order`,
     `(steps, batch)`, with each step's loss, accuracy and finiteness, `(steps, 3)`. It may overwrite `standing`."""
@@ -68,7 +68,12 @@ def make_programs(
             return Standing(init_train_state(layer, optimizer(hyper, steps), seed, x), jnp.bool_(True))
 
         def run_steps(
-            data: tuple[jax.Array, jax.Array], standing: Standing, hyper: Any, moments: Any, order: jax.Array, count: Any
+            data: tuple[jax.Array, jax.Array],
+            standing: Standing,
+            hyper: Any,
+            moments: Any,
+            order: jax.Array,
+            count: Any,
         ) -> tuple[Standing, jax.Array]:
             normalize = Normalization(*moments)
             step = make_step(layer, optimizer(hyper, steps), loss, normalize, augment, on_nonfinite)
@@ -85,9 +90,7 @@ def make_programs(
             # The number of steps is an input, so that a short measurement and a whole epoch are one program.
             return jax.lax.fori_loop(0, count, body, (standing, jnp.zeros((order.shape[0], 3), jnp.float32)))
 
-        return Programs(
-            _both_ways(begin, (0, 0)), _both_ways(run_steps, (None, 0, 0, 0, 0, None), donate_argnums=1), judge
-        )
+        return Programs(jax.jit(begin), _both_ways(run_steps, (None, 0, 0, 0, 0, None), donate_argnums=1), judge)
 
     return programs
 
@@ -101,10 +104,10 @@ def blocks_of(chosen: np.ndarray) -> np.ndarray:
 
 
 def _judge(layer: Layer, images: jax.Array, variables: Any, moments: Any, chosen: jax.Array) -> jax.Array:
-    normalize = Normalization(*moments)
+    normalize, (params, state) = Normalization(*moments), variables
 
     def block(chosen: jax.Array) -> jax.Array:
-        return layer.apply(*variables, normalize(images[chosen]), train=False)[0]
+        return layer.apply(params, state, normalize(images[chosen]), train=False)[0]
 
     return jax.lax.map(block, chosen)
 

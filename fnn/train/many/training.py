@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.train.many.models import Run, Way, combine, inputs_of
+from fnn.train.many.models import Run, Way
 from fnn.train.many.programs import Programs, blocks_of
 from fnn.train.many.result import Trained
+from fnn.train.many.stacking import begin, combine, part
 from fnn.train.step import LossFn, TrainState
 
 
@@ -34,8 +35,7 @@ def train_group(
       loss: one number an example.
       on_epoch: as for `fit_many`.
     """
-    seed, hyper, moments = inputs_of(group, way)
-    standing = programs.begin[way](seed, hyper)
+    standing, hyper, moments = begin(programs, group, way)
     histories, measured = [], np.zeros((len(group), 0, 3), np.float32)
     for epoch in range(epochs):
         parts, sizes = [], []
@@ -61,7 +61,7 @@ def train_group(
             on_epoch(epoch + 1, histories[-1])
     goes_on = np.asarray(standing.go).reshape(len(group))
     trained = []
-    for place, (run, train_state) in enumerate(zip(group, _fetch(standing.train_state, len(group), way), strict=True)):
+    for place, (run, train_state) in enumerate(zip(group, part(standing.train_state, len(group), way), strict=True)):
         halted = None if goes_on[place] else int(np.argmin(measured[place, :, 2]))
         history = np.stack([epoch[place] for epoch in histories])
         trained.append(Trained(run.model, train_state, run.normalization, history, halted))
@@ -103,15 +103,3 @@ def _judge(
         right = made[: len(own)].argmax(axis=-1) == np.asarray(there)
         found.append([losses.mean(dtype=np.float64), right.mean()])
     return np.asarray(found)
-
-
-def _fetch(train_state: TrainState, count: int, way: Way) -> list[TrainState]:
-    """Copies models to the host, so that the device has room for the next group; random keys stay."""
-
-    def fetch(leaf: jax.Array) -> Any:
-        return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.array(leaf)
-
-    train_state = jax.tree.map(fetch, train_state)
-    if way == "in turns":
-        return [train_state]
-    return [jax.tree.map(lambda leaf, place=place: leaf[place], train_state) for place in range(count)]

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from fnn.train.many.models import Run, Way, combine, inputs_of
+from fnn.train.many.models import Run, Way
 from fnn.train.many.programs import Programs
+from fnn.train.many.stacking import begin, combine
 
 SECONDS, ROUNDS = 0.3, 3
 """About how long a turn of the slower way takes, at least a step; and how many turns each has."""
@@ -34,8 +35,7 @@ def choose_way(programs: Programs, data: Any, group: Sequence[Run]) -> tuple[Way
 
 def _time(programs: Programs, data: Any, runs: Sequence[Run], way: Way, count: int) -> float:
     """Returns how many seconds the first steps take."""
-    seed, hyper, moments = inputs_of(runs, way)
-    standing = programs.begin[way](seed, hyper)
+    standing, hyper, moments = begin(programs, runs, way)
     order = combine([run.orders(0)[0] for run in runs], way)
     jax.block_until_ready((standing, order))
     start = time.perf_counter()

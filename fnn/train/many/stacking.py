@@ -1,0 +1,47 @@
+"""Several models' trees as one with a leading axis, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.train.many.models import Run, Way
+from fnn.train.many.programs import Programs, Standing
+
+
+def combine(trees: Sequence[Any], way: Way) -> Any:
+    """Stacks trees for a program that takes them together; in turns there is one, which stays as it is."""
+    if way == "in turns":
+        (only,) = trees
+        return only
+    return jax.tree.map(lambda *leaves: _stack(leaves), *trees)
+
+
+def part(tree: Any, count: int, way: Way) -> list[Any]:
+    """Copies what `combine` made of so many trees to the host; random keys stay where they are."""
+    tree = jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.array(leaf), tree)
+    if way == "in turns":
+        return [tree]
+    return [jax.tree.map(lambda leaf, place=place: leaf[place], tree) for place in range(count)]
+
+
+def begin(programs: Programs, runs: Sequence[Run], way: Way) -> tuple[Standing, Any, Any]:
+    """Returns where runs begin, their hyperparameters and their normalizations, combined."""
+    inputs = [run.inputs for run in runs]
+    standings = [programs.begin(seed, hyper) for seed, hyper, _ in inputs]
+    return (
+        combine(standings, way),
+        combine([hyper for _, hyper, _ in inputs], way),
+        combine([m for *_, m in inputs], way),
+    )
+
+
+def _stack(leaves: Sequence[Any]) -> jax.Array:
+    # On the host: XLA would compile a program for every number and shape of leaves.
+    return jnp.stack(leaves) if _is_key(leaves[0]) else jnp.array(np.stack(leaves))
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
