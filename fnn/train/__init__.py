@@ -3,7 +3,7 @@
 step(TrainState, Batch) -> TrainState, Metrics
 """
 
-from fnn.train import checkpoint
+from fnn.train import checkpoint, metrics_log
 from fnn.train.course import Epoch
 from fnn.train.evaluate import Evaluation, confusion, make_evaluate
 from fnn.train.fit import Fit, OnNonfinite, fit
@@ -63,6 +63,7 @@ __all__ = [
     "make_optimizer",
     "make_step",
     "matching",
+    "metrics_log",
     "starting_from",
     "take",
     "overfit_batch",
