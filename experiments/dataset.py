@@ -55,8 +55,11 @@ class Splits(NamedTuple):
     test: AnySplit
 
 
-def load_splits() -> Splits:
+def load_splits(*, folds: bool = False) -> Splits:
     """Loads what the flags describe. No sample is in two of the three.
+
+    Args:
+      folds: whether the training split will be cut into folds, as by `--fold`: then nothing else is set aside.
 
     Raises:
       FlagError: if it is not there, or the flags do not fit each other.
@@ -64,7 +67,7 @@ def load_splits() -> Splits:
     try:
         source = data.open_source(DATASET.value, data_dir=DATA_DIR.value, image_size=_image_size())
         sizes = {name: len(examples) for name, examples in source.splits.items()}
-        train, validation, test = _choose(sizes)
+        train, validation, test = _choose(sizes, folds or FOLD.value is not None)
         return _change(_load(source, train), _load(source, validation) if validation else None, _load(source, test))
     except FlagError:
         raise
@@ -87,13 +90,13 @@ def default_splits(sizes: Mapping[str, int]) -> tuple[str, str, str]:
     return f"{first}[:75%]", f"{first}[75%:80%]", f"{first}[80%:]"
 
 
-def _choose(sizes: Mapping[str, int]) -> tuple[str, str | None, str]:
+def _choose(sizes: Mapping[str, int], folds: bool) -> tuple[str, str | None, str]:
     default = default_splits(sizes)
     train, test = TRAIN_SPLIT.value or default[0], TEST_SPLIT.value or default[2]
     validation = default[1] if VALIDATION_SPLIT.value is None else VALIDATION_SPLIT.value or None
-    if FOLD.value:
+    if folds:
         if VALIDATION_SPLIT.value:
-            raise FlagError("--fold takes the validation samples from the training split; leave --validation_split out")
+            raise FlagError("a fold takes the validation samples from the training split; leave --validation_split out")
         validation = None
     parts = {"train": parse(train, sizes), "test": parse(test, sizes)}
     if validation:

@@ -1,8 +1,12 @@
 """What an experiment minimizes, and by what rule, by flags."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import optax
 from absl import flags
 
+from experiments import ranges
 from experiments.command import FlagError
 from fnn import losses, train
 
@@ -10,29 +14,50 @@ LOSSES = {"softmax_cross_entropy": losses.softmax_cross_entropy, "multiclass_hin
 
 LOSS = flags.DEFINE_enum("loss", "softmax_cross_entropy", list(LOSSES), "What is minimized.")
 OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", list(train.OPTIMIZERS), "optax's optimizer.")
-LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "The schedule's highest learning rate.")
+LEARNING_RATE = ranges.floats("learning_rate", 0.05, "The schedule's highest learning rate.")
 SCHEDULE = flags.DEFINE_enum("schedule", "warmup_cosine", list(train.SCHEDULES), "The learning rate over the run.")
-MOMENTUM = flags.DEFINE_float(
+MOMENTUM = ranges.floats(
     "momentum", None, "The share of the last update that is kept, for optimizers that have one; 0.9 for sgd."
 )
-WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.001, "λ of the decay of kernels.")
-CLIP_NORM = flags.DEFINE_float(
+WEIGHT_DECAY = ranges.floats("weight_decay", 0.001, "λ of the decay of kernels.")
+CLIP_NORM = ranges.floats(
     "clip_norm", None, "The gradient's longest norm; longer ones are shortened to it.", lower_bound=0
 )
 
 
-def make_optimizer(steps: int) -> optax.GradientTransformation:
-    """Makes the optimizer that the flags describe."""
-    momentum = 0.9 if MOMENTUM.value is None and OPTIMIZER.value == "sgd" else MOMENTUM.value
+HYPERPARAMETERS = (LEARNING_RATE, WEIGHT_DECAY, MOMENTUM, CLIP_NORM)
+"""What may have several values where an experiment trains a grid."""
+
+
+def hyperparameters() -> dict[str, tuple[Any, ...]]:
+    """Returns all values of each hyperparameter by flag."""
+    return {flag.name: ranges.several(flag.value) for flag in HYPERPARAMETERS}
+
+
+def make_optimizer(steps: int, chosen: Mapping[str, Any] | None = None) -> optax.GradientTransformation:
+    """Makes the optimizer that the flags describe.
+
+    Args:
+      steps: how many steps the run takes.
+      chosen: by flag, the hyperparameters whose flags have several values; numbers, or traced ones.
+
+    Raises:
+      FlagError: if a flag has several values and none is chosen, or one cannot be.
+    """
+    values = hyperparameters() | {name: (value,) for name, value in (chosen or {}).items()}
+    for name, found in values.items():
+        if len(found) > 1:
+            raise FlagError(f"--{name}: one number here; `python -m experiments.classify` trains several at once")
+    learning_rate, weight_decay, momentum, clip_norm = (values[flag.name][0] for flag in HYPERPARAMETERS)
     try:
         return train.make_optimizer(
             OPTIMIZER.value,
-            LEARNING_RATE.value,
+            learning_rate,
             steps,
             schedule=SCHEDULE.value,
-            momentum=momentum,
-            weight_decay=WEIGHT_DECAY.value,
-            clip_norm=CLIP_NORM.value,
+            momentum=0.9 if momentum is None and OPTIMIZER.value == "sgd" else momentum,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
         )
     except ValueError as error:
         raise FlagError(str(error)) from error

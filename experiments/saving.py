@@ -6,8 +6,12 @@ from typing import Any
 
 from absl import flags
 
+import fnn
+from experiments import command
 from experiments.command import FlagError
+from experiments.dataset import AnySplit
 from fnn import train
+from fnn.interop import export
 
 CHECKPOINT_SECONDS = flags.DEFINE_float(
     "checkpoint_seconds", 60.0, "The run is saved so often, and at its end.", lower_bound=0
@@ -19,6 +23,7 @@ CHECKPOINTS_KEPT = flags.DEFINE_integer(
 FRESH = flags.DEFINE_boolean(
     "fresh", False, "Begin anew where --workdir holds checkpoints; asks for --discard_checkpoints, which deletes them."
 )
+EXPORT = flags.DEFINE_string("export", None, "Also write the trained network to this file; see experiments.predict.")
 DISCARD_CHECKPOINTS = flags.DEFINE_boolean("discard_checkpoints", False, "With --fresh: yes, delete them.")
 
 FREE = {
@@ -60,3 +65,24 @@ def checkpoints(workdir: Path, values: Mapping[str, Any]) -> train.Checkpoints:
         CHECKPOINTS_KEPT.value,
         {name: value for name, value in values.items() if name not in FREE},
     )
+
+
+def check_export() -> None:
+    """Makes the directory that the network is exported to, before the work and not after it."""
+    if EXPORT.value:
+        command.make_workdir(str(Path(EXPORT.value).parent), "export")
+
+
+def export_network(network: fnn.Layer, trained: train.Fit | train.Trained, split: AnySplit, loss: str) -> None:
+    """Writes the trained network where the flag says; hinge losses leave scores that are no logits."""
+    if EXPORT.value:
+        export.save(
+            EXPORT.value,
+            network,
+            trained.train_state.params,
+            trained.train_state.state,
+            normalization=trained.normalization,
+            image_shape=split.image_shape,
+            class_names=split.class_names,
+            outputs="probabilities" if loss == "softmax_cross_entropy" else "scores",
+        )

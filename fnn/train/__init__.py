@@ -6,11 +6,11 @@ step(TrainState, Batch) -> TrainState, Metrics
 from fnn.train import checkpoint, metrics_log
 from fnn.train.course import Epoch
 from fnn.train.evaluate import Evaluation, confusion, make_evaluate
-from fnn.train.fit import Fit, OnNonfinite, fit
+from fnn.train.fit import Fit, fit
 from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
-from fnn.train.many import Many, Model, Trained, fit_many
+from fnn.train.many import Many, Model, Trained, fit_many, mean_probabilities
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.overfit import Overfit, choose_samples, overfit_batch
@@ -21,6 +21,7 @@ from fnn.train.step import (
     LossFn,
     LossScale,
     Metrics,
+    OnNonfinite,
     TrainState,
     init_train_state,
     make_step,
@@ -63,6 +64,7 @@ __all__ = [
     "make_optimizer",
     "make_step",
     "matching",
+    "mean_probabilities",
     "metrics_log",
     "starting_from",
     "take",

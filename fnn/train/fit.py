@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +20,18 @@ from fnn.train.interrupt import Signals, deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
 from fnn.train.placement import Placement
-from fnn.train.step import AugmentFn, Batch, LossFn, TrainState, all_finite, init_train_state, make_step
+from fnn.train.step import (
+    AugmentFn,
+    Batch,
+    LossFn,
+    OnNonfinite,
+    TrainState,
+    all_finite,
+    init_train_state,
+    make_step,
+)
 from fnn.train.stretch import make_stretch
 from fnn.train.supplies import make_supplies
-
-OnNonfinite = Literal["halt", "skip", "ignore"]
 
 
 class Fit(NamedTuple):

@@ -52,7 +52,6 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def _line(record: Mapping[str, Any]) -> bytes:
     finite = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in record.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
     }
     return json.dumps(finite, allow_nan=False).encode() + b"\n"

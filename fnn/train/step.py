@@ -84,7 +84,11 @@ def init_train_state(
     return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale)
 
 
-Look = Literal["ignore", "tell", "skip"]
+OnNonfinite = Literal["halt", "skip", "ignore"]
+"""What a run does at a step whose loss or gradient is not finite."""
+
+Look = Literal["tell", "skip", "ignore"]
+"""What the step itself does then."""
 
 
 def make_step(
@@ -156,7 +160,7 @@ def make_step(
             return after, metrics
         good = metrics.finite & all_finite(gradient)
         if on_nonfinite == "skip" or before.loss_scale is not None:
-            after = _choose(good, after, before._replace(step=after.step))
+            after = choose(good, after, before._replace(step=after.step))
         if before.loss_scale is None:
             return after, metrics._replace(finite=good)
         # An overflow that a smaller scale may mend is no fault.
@@ -171,8 +175,8 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
 
 
-def _choose(condition: jax.Array, one: TrainState, other: TrainState) -> TrainState:
-    """Returns one train state or the other, both of one key."""
+def choose(condition: jax.Array, one: TrainState, other: TrainState) -> TrainState:
+    """Returns the one train state where the condition holds, else the other; both are of one key."""
     merged = jax.tree.map(partial(jnp.where, condition), one._replace(key=None), other._replace(key=None))
     return merged._replace(key=one.key)
 

@@ -6,6 +6,6 @@ puts together, `result` holds what came out; `fit_many` calls them.
 
 from fnn.train.many.fit_many import fit_many
 from fnn.train.many.models import Model, Way
-from fnn.train.many.result import Many, Trained
+from fnn.train.many.result import Many, Trained, mean_probabilities
 
-__all__ = ["Many", "Model", "Trained", "Way", "fit_many"]
+__all__ = ["Many", "Model", "Trained", "Way", "fit_many", "mean_probabilities"]

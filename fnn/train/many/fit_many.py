@@ -11,7 +11,7 @@ from fnn.data import Split
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.many.memory import choose_count
-from fnn.train.many.models import Model, Run, Way, group_runs, make_run
+from fnn.train.many.models import Model, Run, Way, group_runs, make_runs
 from fnn.train.many.programs import OptimizerFn, blocks_of, make_programs
 from fnn.train.many.result import Many, Trained
 from fnn.train.many.training import train_group
@@ -74,7 +74,7 @@ def fit_many(
     data = (jax.device_put(split.images), jax.device_put(np.asarray(split.labels, np.int32)))
     shape = (batch_size, *split.image_shape)
     programs = make_programs(layer, optimizer, loss, augment, on_nonfinite, shape)
-    groups = group_runs([make_run(model, split, batch_size, drop_last) for model in models])
+    groups = group_runs(make_runs(models, split, batch_size, drop_last))
 
     def steps_of(group: list[Run]) -> int:
         return epochs * group[0].batches.per_epoch

@@ -46,11 +46,17 @@ class Run(NamedTuple):
         return [np.stack(part).astype(np.int32) for part in (whole, chosen[len(whole) :]) if part]
 
 
-def make_run(model: Model, split: Split, batch_size: int, drop_last: bool) -> Run:
-    """Makes the run of a model on its samples of a split."""
-    samples = np.arange(len(split)) if model.samples is None else np.asarray(model.samples)
-    batches = make_batches(len(samples), batch_size, model.seed, drop_last=drop_last)
-    return Run(model, samples, batches, normalization_of(split.take(samples)))
+def make_runs(models: Sequence[Model], split: Split, batch_size: int, drop_last: bool) -> list[Run]:
+    """Makes the runs of models on their samples of a split; samples in one array are measured once."""
+    normalizations: dict[int, Normalization] = {}
+    runs = []
+    for model in models:
+        samples = np.arange(len(split)) if model.samples is None else np.asarray(model.samples)
+        batches = make_batches(len(samples), batch_size, model.seed, drop_last=drop_last)
+        if id(model.samples) not in normalizations:
+            normalizations[id(model.samples)] = normalization_of(split.take(samples))
+        runs.append(Run(model, samples, batches, normalizations[id(model.samples)]))
+    return runs
 
 
 def group_runs(runs: Sequence[Run]) -> list[list[Run]]:

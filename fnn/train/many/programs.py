@@ -12,7 +12,7 @@ import optax
 from fnn.data import Normalization
 from fnn.layer import Layer
 from fnn.train.many.models import Way
-from fnn.train.step import AugmentFn, Batch, LossFn, OnNonfinite, TrainState, init_train_state, make_step
+from fnn.train.step import AugmentFn, Batch, LossFn, OnNonfinite, TrainState, choose, init_train_state, make_step
 
 BLOCK = 512
 """How many samples are evaluated at a time."""
@@ -76,14 +76,16 @@ def make_programs(
             count: Any,
         ) -> tuple[Standing, jax.Array]:
             normalize = Normalization(*moments)
-            step = make_step(layer, optimizer(hyper, steps), loss, normalize, augment, on_nonfinite)
+            look = "tell" if on_nonfinite == "halt" else on_nonfinite
+            step = make_step(layer, optimizer(hyper, steps), loss, normalize, augment, look)
 
             def body(number: jax.Array, carry: tuple[Standing, jax.Array]) -> tuple[Standing, jax.Array]:
-                (train_state, go), measured = carry
+                (before, go), measured = carry
                 images, labels = (array[order[number]] for array in data)
-                train_state, metrics = step(train_state, Batch(images, labels), go)
-                if on_nonfinite == "halt":
+                train_state, metrics = step(before, Batch(images, labels))
+                if on_nonfinite == "halt":  # while the others go on, a model can only stand still
                     go = go & metrics.finite
+                    train_state = choose(go, train_state, before)
                 numbers = jnp.stack([value.astype(jnp.float32) for value in metrics])
                 return Standing(train_state, go), measured.at[number].set(numbers)
 

@@ -1,6 +1,6 @@
 """Many models, trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -54,6 +54,6 @@ class Many(NamedTuple):
         return mean_probabilities([self.apply(one, split) for one in models])
 
 
-def mean_probabilities(outputs: Sequence[np.ndarray]) -> np.ndarray:
+def mean_probabilities(outputs: Iterable[np.ndarray]) -> np.ndarray:
     """Returns the mean of class probabilities, `(samples, classes)`, of the outputs of some models, as logits."""
     return np.mean([np.asarray(jax.nn.softmax(made, axis=-1)) for made in outputs], axis=0)
