@@ -1,5 +1,18 @@
 """Looking at layers, networks and runs."""
 
+from fnn.analysis.attribution import (
+    Score,
+    TopPatches,
+    ascend,
+    class_score,
+    cover,
+    grad_cam,
+    occlusion,
+    saliency,
+    seen_from,
+    top_patches,
+    unit_score,
+)
 from fnn.analysis.circuit import Circuit, backprop
 from fnn.analysis.gradients import Difference, GradientCheck, GradientError, check_gradients
 from fnn.analysis.laws import LAWS, LawsError, Report, check
@@ -23,15 +36,26 @@ __all__ = [
     "SheetRow",
     "Size",
     "Summary",
+    "Score",
+    "TopPatches",
+    "ascend",
     "backprop",
     "check",
     "check_gradients",
+    "class_score",
+    "cover",
     "draw_confusion",
     "draw_learning_curve",
     "draw_scales",
     "draw_sheet",
     "draw_sizes",
+    "grad_cam",
+    "occlusion",
+    "saliency",
+    "seen_from",
     "show_bytes",
     "show_count",
     "summarize",
+    "top_patches",
+    "unit_score",
 ]
