@@ -19,17 +19,17 @@ class SheetRow(NamedTuple):
 
 
 def draw_sheet(rows: Sequence[SheetRow], path: Path, title: str) -> None:
-    """Draws rows of images, all of one size, as a PNG.
+    """Draws rows of images, as a PNG. A row's are of one size; a shorter row ends sooner.
 
     Args:
-      rows: from top to bottom, each of as many images.
+      rows: from top to bottom.
       path: where to.
       title: above all.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = len(rows[0].images)
+    columns = max(len(row.images) for row in rows)
     heights = [1 + 0.17 * max((text.count("\n") + 1 for text in row.captions or ()), default=0) for row in rows]
     left, cell, top = 1.7, 0.82, 0.45  # inches
     size = (left + cell * columns + 0.1, top + cell * sum(heights) + 0.1)
