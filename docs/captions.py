@@ -33,9 +33,9 @@ def _architectures(result: dict[str, Any]) -> str:
     size = {row["model"]: f"{row['parameters']:,}" for row in result["networks"]}
     one, two = result["convolutions"][:2]
     return (
-        f"They became deeper, not always larger: VGG-16 has {size['vgg16']} parameters, ResNet-152 {size['resnet152']}. "
-        f"Of C channels {two['convolutions']} need {two['parameters_over_C2']:g} C² weights, {one['convolutions']} needs "
-        f"{one['parameters_over_C2']:g} C² and sees as much: {one['receptive_field']} pixels."
+        f"They became deeper, not always larger: VGG-16 has {size['vgg16']} parameters, ResNet-152 "
+        f"{size['resnet152']}. Of C channels {two['convolutions']} need {two['parameters_over_C2']:g} C² weights "
+        f"to see {two['receptive_field']} pixels, {one['convolutions']} needs {one['parameters_over_C2']:g} C²."
     )
 
 

@@ -14,9 +14,10 @@ from fnn.analysis.circuit.strips import Strip, cut
 MARGIN, GAP = 16.0, 30.0
 """Around the drawing, and between two columns or lines, at least."""
 
+# Values are blue and gradients vermilion, which the colour-blind tell apart.
 STYLE = (
     f"text{{font-family:'DejaVu Sans Mono',Menlo,Consolas,monospace;font-size:{FONT}px;fill:#1f2328}}"
-    ".forward{fill:#1a7f37}.gradient{fill:#cf222e}.quiet{fill:#6e7781}.title{font-weight:bold}"
+    ".forward{fill:#005a9c}.gradient{fill:#b84700}.quiet{fill:#6e7781}.title{font-weight:bold}"
     ".wire{fill:none;stroke:#8c959f;stroke-width:1.2}"
     ".input{fill:#fff8c5;stroke:#bf8700}.constant{fill:#f6f8fa;stroke:#8c959f;stroke-dasharray:4 3}"
     ".operation{fill:#ffffff;stroke:#57606a}.layer{fill:#ddf4ff;stroke:#0969da}"
@@ -32,7 +33,7 @@ def to_svg(elements: Elements, width: float | None) -> str:
     shapes, wires = make_shapes(elements)
     values = [(node, value, output) for node, n in enumerate(elements.nodes) for output, value in enumerate(n.outputs)]
     names = {(node, output): value.name for node, value, output in values}
-    legend = "Above a wire: the value. Below: the gradient."
+    legend = "Above: the value. Below: the gradient."
     if any(value.array.ndim for _, value, _ in values):
         legend += " Of an array: mean ± standard deviation ‖norm‖."
     parts: list[str] = []
