@@ -14,9 +14,11 @@ Prints a table by epoch and, as its last line, the test accuracy. Writes into th
                       params_sha256, by which two runs can be compared bit for bit
   learning_curve.png  loss and accuracy by epoch
   confusion.png       which class was taken for which, on the test split
+  hardest.png         the test images with the highest loss
   weights.safetensors what the network learnt, for --init_from and for fnn.interop.safetensors.load
   metrics.jsonl       the numbers of each epoch, a line each, as soon as they are there
   results.csv         a row for each model: the result and the command that repeats it; see experiments.compare
+  flags.txt           every flag; `python -m experiments.classify --flagfile=flags.txt` repeats the run
   checkpoints/        the run itself: whatever ends it, the same command goes on where it was, to the same bits
 
 and with --export=FILE the trained network, which `python -m experiments.predict` and JAX alone can run.
@@ -38,10 +40,21 @@ from typing import cast, get_args
 import jax
 import jax.numpy as jnp
 from absl import flags
-from tqdm import tqdm
 
 import fnn
-from experiments import command, dataset, hardware, model, optimization, ranges, reporting, results, saving, searching
+from experiments import (
+    command,
+    dataset,
+    hardware,
+    model,
+    optimization,
+    ranges,
+    reporting,
+    results,
+    saving,
+    searching,
+    watching,
+)
 from experiments.command import FlagError
 from fnn import analysis, data, interop, train
 from fnn.data import augment
@@ -51,6 +64,7 @@ flags.adopt_module_key_flags(hardware)
 flags.adopt_module_key_flags(model)
 flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(saving)
+flags.adopt_module_key_flags(watching)
 flags.adopt_module_key_flags(searching)
 EPOCHS = flags.DEFINE_integer("epochs", 80, "How often each training sample is seen.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step; 0 for all at once.", lower_bound=0)
@@ -94,7 +108,8 @@ def main() -> None:
     training, validation, test = splits
     network = model.make_network(training)
     change = make_augment(len(training.class_names))
-    values = command.flags_of(__name__, dataset, model, optimization, saving, hardware)
+    modules = (__name__, dataset, model, optimization, saving, hardware, watching)
+    values = command.flags_of(*modules)
     nonfinite = cast(train.OnNonfinite, ON_NONFINITE.value)
     if plan:
         setting = searching.Setting(EPOCHS.value, BATCH_SIZE.value, DROP_LAST.value, change, nonfinite, values)
@@ -108,35 +123,39 @@ def main() -> None:
         WORKDIR.value or f"runs/{dataset.name_of_dataset()}-{model.MODEL.value}-seed{SEED.value}"
     )
     saving.check_export()
+    if jax.process_index() == 0:
+        watching.write_flags(workdir / "flags.txt", *modules)
     print(f"{model.MODEL.value} on {training.source}: {len(training)} samples for training, {len(test)} for the test")
     if OVERFIT_BATCH.value:
         check_overfitting(network, training)
-    say_epoch = train.epoch_table(tqdm.write)
-
-    def tell(epoch: train.Epoch) -> None:
-        say_epoch(epoch)
-        train.metrics_log.append(workdir / "metrics.jsonl", epoch._asdict())
-
-    trained = train.fit(
-        network,
-        training,
-        optimizer,
-        epochs=EPOCHS.value,
-        batch_size=batch_size,
-        validation=validation,
-        loss=optimization.LOSSES[optimization.LOSS.value],
-        augment=change,
-        seed=SEED.value,
-        drop_last=DROP_LAST.value,
-        on_nonfinite=nonfinite,
-        scale_loss=model.PRECISION.value == "float16",
-        checkpoints=saving.checkpoints(workdir, values),
-        devices=devices,
-        shard_parameters=hardware.SHARD_PARAMETERS.value,
-        on_resume=lambda steps: print(f"going on after {steps} steps; --fresh begins anew"),
-        on_epoch=tell,
-        progress=True,
-    )
+    loss = optimization.LOSSES[optimization.LOSS.value]
+    title = f"{model.MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
+    if watching.RANGE_TEST.value:
+        options = {"batch_size": batch_size, "loss": loss, "augment": change, "seed": SEED.value}
+        watching.try_rates(network, training, workdir, title, **options)
+    with watching.watched(workdir, EPOCHS.value) as tell:
+        trained = train.fit(
+            network,
+            training,
+            optimizer,
+            epochs=EPOCHS.value,
+            batch_size=batch_size,
+            validation=validation,
+            loss=loss,
+            augment=change,
+            seed=SEED.value,
+            drop_last=DROP_LAST.value,
+            on_nonfinite=nonfinite,
+            scale_loss=model.PRECISION.value == "float16",
+            average=optimization.AVERAGE.value,
+            patience=optimization.EARLY_STOPPING.value,
+            checkpoints=saving.checkpoints(workdir, values),
+            devices=devices,
+            shard_parameters=hardware.SHARD_PARAMETERS.value,
+            on_resume=lambda steps: print(f"going on after {steps} steps; --fresh begins anew"),
+            on_epoch=tell if jax.process_index() == 0 else None,
+            progress=True,
+        )
     on_train, on_test = trained.evaluate(training), trained.evaluate(test)
     if jax.process_index():
         return  # the first process writes
@@ -155,17 +174,21 @@ def main() -> None:
         "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
         "device": jax.devices()[0].device_kind,
     }
-    interop.safetensors.save(workdir / "weights.safetensors", trained.train_state.params, trained.train_state.state)
+    interop.safetensors.save(workdir / "weights.safetensors", trained.train_state.learned, trained.train_state.state)
     train.write_result(workdir / "result.json", result)
     train.metrics_log.write(workdir / "metrics.jsonl", [epoch._asdict() for epoch in trained.history])
     results.write_rows(workdir / "results.csv", [reporting.row_of_run(result, workdir)])
     saving.export_network(network, trained, training, optimization.LOSS.value)
-    title = f"{model.MODEL.value} on {dataset.name_of_dataset()}, seed {SEED.value}"
     analysis.draw_learning_curve([e._asdict() for e in trained.history], workdir / "learning_curve.png", title)
     names = test.class_names
     matrix = train.confusion(test.labels, on_test.predictions, len(names))
+    chosen = analysis.hardest(on_test.losses)
+    drawn = (test.read(chosen), test.labels[chosen], on_test.predictions[chosen], on_test.losses[chosen], names)
+    analysis.draw_hardest(*drawn, workdir / "hardest.png", f"{title}: the test images with the highest loss")
     errors = f"{title}: {int(matrix.sum() - matrix.trace())} of {matrix.sum()} test images wrong"
     analysis.draw_confusion(matrix, names, workdir / "confusion.png", errors)
+    confused = [f"{true} for {taken} ({count}×)" for true, taken, count in analysis.most_confused(matrix, names)]
+    print(f"most often taken for another: {', '.join(confused) or 'none'}")
     print(f"{result['parameters']:,} parameters, {result['seconds']:.1f} s; results in {workdir}")
     print(f"test_accuracy: {on_test.accuracy:.4f}")
 
@@ -201,7 +224,15 @@ def make_augment(classes: int) -> train.AugmentFn | None:
     loss = optimization.LOSS.value
     if augmentation.mixes and loss != "softmax_cross_entropy":
         raise FlagError(f"--augment: mixing gives an image shares of two classes, which {loss} has no use for")
-    return augment.for_bytes(augmentation, classes) if augmentation.names else None
+    change = augment.for_bytes(augmentation, classes) if augmentation.names else None
+    if not optimization.LABEL_SMOOTHING.value:
+        return change
+    if loss != "softmax_cross_entropy":
+        raise FlagError(f"--label_smoothing: {loss} has no use for shares of classes")
+    try:
+        return augment.smooth_labels(change, classes, optimization.LABEL_SMOOTHING.value)
+    except ValueError as error:
+        raise FlagError(f"--label_smoothing: {error}") from error
 
 
 if __name__ == "__main__":

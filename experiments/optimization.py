@@ -23,7 +23,25 @@ WEIGHT_DECAY = ranges.floats("weight_decay", 0.001, "λ of the decay of kernels.
 CLIP_NORM = ranges.floats(
     "clip_norm", None, "The gradient's longest norm; longer ones are shortened to it.", lower_bound=0
 )
-
+ACCUMULATE = flags.DEFINE_integer(
+    "accumulate", 1, "Over how many steps gradients are averaged before one update is made of them.", lower_bound=1
+)
+LABEL_SMOOTHING = flags.DEFINE_float(
+    "label_smoothing", 0.0, "The share of each training label that is spread over all classes.", lower_bound=0
+)
+AVERAGE = flags.DEFINE_float(
+    "average",
+    None,
+    "Keep a moving average of the parameters, of which each step keeps this share, such as 0.999; it is what is judged "
+    "and written.",
+    lower_bound=0,
+)
+EARLY_STOPPING = flags.DEFINE_integer(
+    "early_stopping",
+    None,
+    "End after so many epochs in a row whose validation accuracy was not the best, and take what the best one left.",
+    lower_bound=1,
+)
 
 HYPERPARAMETERS = (LEARNING_RATE, WEIGHT_DECAY, MOMENTUM, CLIP_NORM)
 """What may have several values where an experiment trains a grid."""
@@ -34,12 +52,15 @@ def hyperparameters() -> dict[str, tuple[Any, ...]]:
     return {flag.name: ranges.several(flag.value) for flag in HYPERPARAMETERS}
 
 
-def make_optimizer(steps: int, chosen: Mapping[str, Any] | None = None) -> optax.GradientTransformation:
+def make_optimizer(
+    steps: int, chosen: Mapping[str, Any] | None = None, rate: optax.Schedule | None = None
+) -> optax.GradientTransformation:
     """Makes the optimizer that the flags describe.
 
     Args:
       steps: how many steps the run takes.
       chosen: by flag, the hyperparameters whose flags have several values; numbers, or traced ones.
+      rate: a schedule instead of the flags' one, of which each step is an update.
 
     Raises:
       FlagError: if a flag has several values and none is chosen, or one cannot be.
@@ -52,12 +73,13 @@ def make_optimizer(steps: int, chosen: Mapping[str, Any] | None = None) -> optax
     try:
         return train.make_optimizer(
             OPTIMIZER.value,
-            learning_rate,
+            learning_rate if rate is None else rate,
             steps,
             schedule=SCHEDULE.value,
             momentum=0.9 if momentum is None and OPTIMIZER.value == "sgd" else momentum,
             weight_decay=weight_decay,
             clip_norm=clip_norm,
+            accumulate=ACCUMULATE.value if rate is None else 1,
         )
     except ValueError as error:
         raise FlagError(str(error)) from error

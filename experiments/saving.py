@@ -32,6 +32,7 @@ FREE = {
     "overfit_batch",
     "export",
     "devices", "shard_parameters", "coordinator", "processes", "process", "heartbeat_seconds",
+    "tensorboard", "profile", "range_test",
 }  # fmt: skip
 """Flags that change nothing in what is computed, and so may differ when a run goes on."""
 
@@ -79,7 +80,7 @@ def export_network(network: fnn.Layer, trained: train.Fit | train.Trained, split
         export.save(
             EXPORT.value,
             network,
-            trained.train_state.params,
+            trained.train_state.learned,
             trained.train_state.state,
             normalization=trained.normalization,
             image_shape=split.image_shape,

@@ -25,6 +25,11 @@ MODELS_AT_ONCE = flags.DEFINE_integer(
 _SAVED = "a grid is not saved on its way"
 REFUSED = {
     "overfit_batch": "it looks at one network",
+    "average": "a grid keeps no average",
+    "early_stopping": "all models of a grid see as many epochs",
+    "tensorboard": "it shows one run",
+    "profile": "it looks at one run",
+    "range_test": "it tries one network",
     "devices": "a grid is trained on one device",
     "checkpoint_seconds": _SAVED,
     "checkpoint_steps": _SAVED,

@@ -16,7 +16,8 @@ from fnn.analysis.attribution import (
 from fnn.analysis.circuit import Circuit, backprop
 from fnn.analysis.gradients import Difference, GradientCheck, GradientError, check_gradients
 from fnn.analysis.laws import LAWS, LawsError, Report, check
-from fnn.analysis.pictures import draw_confusion, draw_learning_curve
+from fnn.analysis.mistakes import Confusion, draw_hardest, hardest, most_confused
+from fnn.analysis.pictures import draw_confusion, draw_learning_curve, draw_range_test
 from fnn.analysis.scales import ScalePanel, draw_scales
 from fnn.analysis.sheet import SheetRow, draw_sheet
 from fnn.analysis.sizes import Size, draw_sizes
@@ -24,6 +25,7 @@ from fnn.analysis.summary import ReceptiveField, Row, Summary, show_bytes, show_
 
 __all__ = [
     "Circuit",
+    "Confusion",
     "Difference",
     "GradientCheck",
     "GradientError",
@@ -45,11 +47,15 @@ __all__ = [
     "class_score",
     "cover",
     "draw_confusion",
+    "draw_hardest",
     "draw_learning_curve",
+    "draw_range_test",
     "draw_scales",
     "draw_sheet",
     "draw_sizes",
     "grad_cam",
+    "hardest",
+    "most_confused",
     "occlusion",
     "saliency",
     "seen_from",

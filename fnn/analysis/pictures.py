@@ -56,3 +56,27 @@ def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], path: Path, t
     axes.set_yticks(steps, [class_names[i] for i in steps])
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     figure.savefig(path)
+
+
+def draw_range_test(
+    rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, suggestion: float, path: Path, title: str
+) -> None:
+    """Draws the loss at each learning rate of a range test, as a PNG; see `fnn.train.range_test`.
+
+    Args:
+      rates: `(steps,)`.
+      losses: `(steps,)`.
+      smoothed: `(steps,)`: their moving average.
+      suggestion: a rate.
+      path: where to.
+      title: above.
+    """
+    figure, axes = make_figure(1, 1, (6.5, 4))
+    axes.plot(rates, losses, color="0.75", linewidth=1, label="of each step's batch")
+    axes.plot(rates, smoothed, color=BLUE, label="moving average")
+    axes.axvline(suggestion, color=ORANGE, linestyle="--", label=f"suggestion: {suggestion:.2g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", title=title)
+    axes.set_ylim(0, 1.5 * max(smoothed[0], float(np.median(smoothed))))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)

@@ -14,6 +14,7 @@ from fnn.train.many import Many, Model, Trained, fit_many, mean_probabilities
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.overfit import Overfit, choose_samples, overfit_batch
+from fnn.train.range_test import RangeTest, range_test
 from fnn.train.report import epoch_table, write_result
 from fnn.train.step import (
     AugmentFn,
@@ -47,6 +48,7 @@ __all__ = [
     "Model",
     "OnNonfinite",
     "Overfit",
+    "RangeTest",
     "TrainState",
     "Trained",
     "by_part",
@@ -69,6 +71,7 @@ __all__ = [
     "starting_from",
     "take",
     "overfit_batch",
+    "range_test",
     "takes_momentum",
     "write_result",
 ]

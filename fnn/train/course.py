@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from fnn.data import Batches, Normalization
@@ -40,15 +41,25 @@ class Course:
       normalization: of the training images.
       batches: which samples each step sees.
       halts: whether a step that is not finite ends the run.
+      keeps_best: whether what it had learned after the best epoch is kept.
     """
 
-    def __init__(self, train_state: TrainState, normalization: Normalization, batches: Batches, *, halts: bool) -> None:
+    def __init__(
+        self,
+        train_state: TrainState,
+        normalization: Normalization,
+        batches: Batches,
+        *,
+        halts: bool,
+        keeps_best: bool = False,
+    ) -> None:
         self.train_state = train_state
         self.normalization = normalization
         self.halts = halts
         self.step = 0
         """How many steps were taken."""
         self.history: list[Epoch] = []
+        self.best = _learned(train_state) if keeps_best else None
         self._batches = batches
         # Loss, accuracy and finiteness of the steps of the epoch at hand.
         self._measured = np.zeros((batches.per_epoch, 3))
@@ -65,7 +76,7 @@ class Course:
             "train_state": self.train_state,
             "normalization": self.normalization,
             "measured": self._measured,
-        }
+        } | ({} if self.best is None else {"best": self.best})
 
     def told(self) -> dict[str, Any]:
         """Returns the rest, in plain JSON."""
@@ -76,6 +87,7 @@ class Course:
         self.train_state, self.step = tree["train_state"], step
         self.normalization = tree["normalization"]
         self._measured = np.array(tree["measured"])
+        self.best = tree.get("best")
         self.history = [Epoch(**epoch) for epoch in told["history"]]
 
     def rest_of_epoch(self) -> range:
@@ -97,7 +109,22 @@ class Course:
 
     def close(self, epoch: Epoch) -> bool:
         """Ends an epoch; says whether it has the best validation accuracy so far."""
-        earlier = [other.validation_accuracy for other in self.history if other.validation_accuracy is not None]
         self.history.append(epoch)
         self._measured[:] = 0
-        return epoch.validation_accuracy is not None and all(epoch.validation_accuracy > one for one in earlier)
+        best = self.epochs_since_best() == 0
+        if best and self.best is not None:
+            self.best = _learned(self.train_state)
+        return best
+
+    def epochs_since_best(self) -> int | None:
+        """Returns how many epochs ago the validation accuracy was best, at first if more than once; None without."""
+        accuracies = [epoch.validation_accuracy for epoch in self.history if epoch.validation_accuracy is not None]
+        if not accuracies:
+            return None
+        return len(accuracies) - 1 - int(np.argmax(accuracies))
+
+
+def _learned(train_state: TrainState) -> dict[str, Any]:
+    """Copies what a network has learned, since a later step may overwrite it."""
+    learned = {"params": train_state.params, "state": train_state.state, "average": train_state.average}
+    return jax.tree.map(lambda leaf: leaf.copy(), learned)

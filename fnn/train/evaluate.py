@@ -21,6 +21,8 @@ class Evaluation(NamedTuple):
     """The share of samples whose highest output is the label's."""
     predictions: np.ndarray
     """`(samples,)`: the class with the highest output."""
+    losses: np.ndarray
+    """`(samples,)`."""
 
 
 def make_evaluate(
@@ -63,8 +65,9 @@ def make_evaluate(
             losses.append(np.asarray(values)[: len(split) - start])
             predictions.append(np.asarray(classes)[: len(split) - start])
         predicted = np.concatenate(predictions)
-        mean_loss = np.concatenate(losses).mean(dtype=np.float64)
-        return Evaluation(float(mean_loss), float(np.mean(predicted == split.labels)), predicted)
+        each = np.concatenate(losses)
+        accuracy = float(np.mean(predicted == split.labels))
+        return Evaluation(float(each.mean(dtype=np.float64)), accuracy, predicted, each)
 
     return evaluate
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -60,6 +61,8 @@ def fit(
     reading: Reading = READING,
     on_nonfinite: OnNonfinite = "halt",
     scale_loss: bool = False,
+    average: float | None = None,
+    patience: int | None = None,
     checkpoints: Checkpoints | None = None,
     devices: Sequence[Any] | None = None,
     shard_parameters: bool = False,
@@ -88,6 +91,10 @@ def fit(
       on_nonfinite: `"halt"` stops at the first step whose loss or gradient is not finite, before it changes anything;
         `"skip"` goes on without its update; `"ignore"` does not look.
       scale_loss: whether the loss is scaled, which a network in float16 needs.
+      average: if given, a moving average of the parameters is kept, of which each step keeps this share; it is what is
+        judged, and `TrainState.learned`.
+      patience: if given, the run ends early, after so many epochs in a row whose validation accuracy was not the best,
+        and what it has learned is what it had after the best epoch, also if it did not end early.
       checkpoints: where to save the run, and to go on from if there is one.
       devices: on which to train, each batch shared out among them; JAX's default one by default. How many there are
         changes neither the order of the samples nor a key, only the order of sums. They may belong to several
@@ -109,6 +116,11 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"fit expects at least 1 epoch, got {epochs}.")
+    if patience is not None and (patience < 1 or validation is None):
+        raise ValueError(
+            f"fit expects a patience of at least 1 epoch, and a validation split to judge, got {patience}."
+        )
+    begin = partial(init_train_state, scale_loss=scale_loss, average=average is not None)
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     check_validation(train, validation)
     placement = Placement(devices, batch_size, shard_parameters=shard_parameters)
@@ -124,10 +136,12 @@ def fit(
         normalization = _normalization(snapshot) if snapshot else normalization_of(train)
         first = jax.eval_shape(normalization, jax.ShapeDtypeStruct((batch_size, *train.image_shape), jnp.uint8))
         check_outputs(layer, loss, first, train)
-        initial = placement.state(init_train_state(layer, optimizer, seed, first, scale_loss=scale_loss))
-        course = Course(initial, normalization, batches, halts=on_nonfinite == "halt")
+        initial = placement.state(begin(layer, optimizer, seed, first))
+        course = Course(initial, normalization, batches, halts=on_nonfinite == "halt", keeps_best=patience is not None)
         look = "tell" if on_nonfinite == "halt" else on_nonfinite
-        step = jax.jit(make_step(layer, optimizer, loss, normalization, augment, look))  # traced once a batch size
+        step = jax.jit(
+            make_step(layer, optimizer, loss, normalization, augment, look, average)
+        )  # traced once a batch size
         check_steps(step, initial, train, {len(chosen) for chosen in batches.epoch(0)})
         stretch = jax.jit(
             make_stretch(step, stops=course.halts),
@@ -151,7 +165,7 @@ def fit(
 
         def judge(train_state: TrainState) -> Evaluation:
             assert validation is not None
-            return evaluate(train_state.params, train_state.state, validation)
+            return evaluate(train_state.learned, train_state.state, validation)
 
         try:
             run_epochs(
@@ -165,6 +179,7 @@ def fit(
                 agree=placement.agree,
                 on_steps=bar.update,
                 on_epoch=on_epoch,
+                patience=patience,
             )
         except NonfiniteError:
             samples = batches.indices(course.step)
@@ -172,11 +187,11 @@ def fit(
             directory = checkpoints.directory if checkpoints and jax.process_index() == 0 else None
             course.train_state = to_local(course.train_state)
             raise FloatingPointError(explain(layer, loss, augment, course, batch, samples, directory)) from None
-    last = course.train_state
+    last = course.train_state if course.best is None else course.train_state._replace(**course.best)
     if not jax.jit(all_finite, out_shardings=placement.everywhere)(last.params):
         raise FloatingPointError("the last steps left parameters that are not finite. A lower learning rate may help.")
     trained = to_local(last) if placement.processes > 1 else last
-    return Fit(trained, normalization, course.history, lambda split: evaluate(last.params, last.state, split))
+    return Fit(trained, normalization, course.history, lambda split: evaluate(last.learned, last.state, split))
 
 
 def _identity(train: Split | Streamed, validation: Split | Streamed | None, batches: Batches) -> dict[str, Any]:

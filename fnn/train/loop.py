@@ -27,6 +27,7 @@ def run_epochs(
     agree: Callable[..., np.ndarray],
     on_steps: Callable[[int], Any],
     on_epoch: Callable[[Epoch], None] | None,
+    patience: int | None = None,
 ) -> None:
     """Runs a course from where it is to the end of an epoch, and leaves it saved.
 
@@ -41,6 +42,7 @@ def run_epochs(
       agree: says what each of several processes says, `(processes, numbers)`.
       on_steps: called with their number after some steps were taken.
       on_epoch: called after each epoch.
+      patience: the run ends after so many epochs in a row that were not the best.
 
     Raises:
       NonfiniteError: at a step that ends the run; the course stands before it.
@@ -48,7 +50,7 @@ def run_epochs(
     """
     pace = Pace()
     try:
-        while len(course.history) < epochs:
+        while len(course.history) < epochs and (patience is None or (course.epochs_since_best() or 0) < patience):
             start = time.perf_counter()
             for supply, at in supplies(course.rest_of_epoch()):
                 while at < supply.steps:

@@ -55,6 +55,7 @@ def make_optimizer(
     momentum: Any = None,
     weight_decay: Any = 0.0,
     clip_norm: Any = None,
+    accumulate: int = 1,
 ) -> optax.GradientTransformation:
     """Makes an optimizer from the words of an experiment's flags.
 
@@ -63,7 +64,7 @@ def make_optimizer(
 
     Args:
       name: a key of `OPTIMIZERS`.
-      learning_rate: the schedule's peak.
+      learning_rate: the schedule's peak; or a schedule of its own, `(update) -> rate`.
       steps: how many steps the run takes.
       schedule: a key of `SCHEDULES`.
       momentum: the share of the last update that is kept, where the optimizer has such a thing.
@@ -72,6 +73,8 @@ def make_optimizer(
         `½ λ Σ W²`.
       clip_norm: if given, a gradient whose norm over all parameters is longer is shortened to it (Pascanu et al. 2012,
         arXiv 1211.5063, algorithm 1), before anything is added to it.
+      accumulate: over how many steps gradients are averaged before one update is made of them, as of a batch so many
+        times larger. Steps after the last whole group are without effect.
 
     Raises:
       ValueError: if a name is unknown, a number is out of range, or momentum is given to an optimizer without.
@@ -100,16 +103,15 @@ def make_optimizer(
     decoupled = "mask" in inspect.signature(OPTIMIZERS[name]).parameters
     if decoupled:
         options |= {"weight_decay": weight_decay, "mask": kernels_of}
-    make_schedule = SCHEDULES[schedule]
-    rate = (
-        make_schedule(learning_rate, steps)
-        if _known(learning_rate)
-        else _scaled(learning_rate, make_schedule(1.0, steps))
-    )
+    if accumulate < 1:
+        raise ValueError(f"gradients are accumulated over at least 1 step, got {accumulate}.")
+    rate = learning_rate if callable(learning_rate) else _rate(learning_rate, schedule, max(steps // accumulate, 1))
     optimizer = OPTIMIZERS[name](rate, **options)
     if not decoupled and (not _known(weight_decay) or weight_decay):
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_of), optimizer)
-    return optimizer if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+    if clip_norm is not None:
+        optimizer = optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+    return optimizer if accumulate == 1 else optax.MultiSteps(optimizer, accumulate).gradient_transformation()
 
 
 def _known(number: Any) -> bool:
@@ -117,6 +119,9 @@ def _known(number: Any) -> bool:
     return isinstance(number, int | float)
 
 
-def _scaled(peak: Any, schedule: optax.Schedule) -> optax.Schedule:
-    """Multiplies a schedule that peaks at 1: optax asks a peak whether it is zero, which a traced one cannot say."""
-    return lambda count: peak * schedule(count)
+def _rate(peak: Any, schedule: str, updates: int) -> optax.Schedule:
+    make_schedule = SCHEDULES[schedule]
+    if _known(peak):
+        return make_schedule(peak, updates)
+    shape = make_schedule(1.0, updates)  # optax asks a peak whether it is zero, which a traced one cannot say
+    return lambda count: peak * shape(count)

@@ -44,6 +44,13 @@ class TrainState(NamedTuple):
     """From which, with `step`, each step's randomness comes; it never changes."""
     loss_scale: LossScale | None = None
     """For float16; None for no scaling."""
+    average: Params | None = None
+    """The moving average of the parameters over the steps, where one is kept."""
+
+    @property
+    def learned(self) -> Params:
+        """The parameters to use and to judge: their average where one is kept, else those of the last step."""
+        return self.params if self.average is None else self.average
 
 
 class Batch(NamedTuple):
@@ -67,7 +74,13 @@ class Metrics(NamedTuple):
 
 
 def init_train_state(
-    layer: Layer, optimizer: optax.GradientTransformation, seed: int, x: Any, *, scale_loss: bool = False
+    layer: Layer,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    x: Any,
+    *,
+    scale_loss: bool = False,
+    average: bool = False,
 ) -> TrainState:
     """Initializes a layer and its optimizer.
 
@@ -77,11 +90,14 @@ def init_train_state(
       seed: from which the initial parameters and the randomness of every step derive.
       x: a prepared batch, or its `jax.ShapeDtypeStruct`: what `layer` will be applied to.
       scale_loss: whether the loss is scaled, which a network in float16 needs.
+      average: whether a moving average of the parameters is kept, as `make_step` is told how.
     """
     key = jax.random.key(seed)
     params, state = jax.jit(lambda key: layer.init(key, x))(named_key(key, "init"))
     scale = LossScale(jnp.float32(FIRST_SCALE), jnp.int32(0)) if scale_loss else None
-    return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale)
+    return TrainState(
+        params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale, params if average else None
+    )
 
 
 OnNonfinite = Literal["halt", "skip", "ignore"]
@@ -98,6 +114,7 @@ def make_step(
     prepare: Callable[[jax.Array], jax.Array] = lambda images: images,
     augment: AugmentFn | None = None,
     on_nonfinite: Look = "ignore",
+    average: float | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Makes the step `(train_state, batch) -> (train_state, metrics)` of a layer.
 
@@ -113,10 +130,21 @@ def make_step(
         updates all the same; `"tell"` looks at the gradient too, and says so in `Metrics.finite`, for who keeps the
         state before; `"skip"` only counts itself. With a scaled loss a step that overflows is always skipped, and is
         finite as long as the scale can still be halved.
+      average: the share of the moving average that each step keeps, from 0 up to, not including, 1, such as 0.999, for
+        train states that have one. After `n` steps it is at most `(1 + n) / (10 + n)`, so that the first steps do not
+        linger.
 
-    Reference: the scaling of the loss is that of Micikevicius et al. 2017, arXiv 1710.03740, section 3.2.
+    Raises:
+      ValueError: if `average` is not in its range.
+
+    Reference: the scaling of the loss is that of Micikevicius et al. 2017, arXiv 1710.03740, section 3.2; the average,
+    Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
     """
 
+    if average is not None and not 0 <= average < 1:
+        raise ValueError(
+            f"the share of the average that a step keeps must be from 0 up to, not including, 1: {average}."
+        )
     update = optax.with_extra_args_support(optimizer).update
 
     def mean_loss(params: Params, state: State, batch: Batch, key: jax.Array) -> tuple[jax.Array, tuple[State, Any]]:
@@ -127,7 +155,7 @@ def make_step(
         return batch if augment is None else Batch(*augment(named_key(key, "augment"), batch.images, batch.labels))
 
     def descend(before: TrainState, batch: Batch) -> tuple[TrainState, Params, Metrics]:
-        params, state, opt_state, count, base, scale = before
+        params, state, opt_state, count, base, scale, _ = before
         key = jax.random.fold_in(base, count)
         batch = change(batch, key)
         factor = 1.0 if scale is None else scale.value
@@ -151,7 +179,11 @@ def make_step(
         params = cast(Params, optax.apply_updates(params, updates))
         labels = batch.labels if batch.labels.ndim == 1 else jnp.argmax(batch.labels, axis=-1)
         right = (jnp.argmax(outputs, axis=-1) == labels).astype(jnp.float32)
-        after = TrainState(params, new_state, opt_state, count + 1, base, scale)
+        mean = before.average
+        if mean is not None and average is not None:
+            kept = jnp.minimum(average, (count + 1) / (count + 10))
+            mean = jax.tree.map(lambda old, new: old + (1 - kept).astype(old.dtype) * (new - old), mean, params)
+        after = TrainState(params, new_state, opt_state, count + 1, base, scale, mean)
         return after, gradient, Metrics(value, jnp.mean(right), jnp.isfinite(value))
 
     def step(before: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

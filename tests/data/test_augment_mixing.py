@@ -155,3 +155,20 @@ def test_each_example_has_a_share_and_a_box_of_its_own() -> None:
     for change in (augment.mixup(1), augment.cutmix(1)):
         _, _, own, _ = shares_of(change, 30, 30, 30)
         assert len(np.unique(own)) > 0.9 * len(own)
+
+
+def test_smoothed_labels_are_the_formula_for_class_numbers_and_for_mixed_ones() -> None:
+    key, images = jax.random.key(0), jnp.zeros((2, 3, 3, 1), jnp.uint8)
+    _, smoothed = augment.smooth_labels(None, 4, 0.2)(key, images, jnp.array([1, 3]))
+    np.testing.assert_allclose(smoothed, [[0.05, 0.85, 0.05, 0.05], [0.05, 0.05, 0.05, 0.85]], rtol=1e-6)
+    mixed = jnp.array([[0.5, 0.5, 0, 0], [0, 0, 0, 1.0]])
+
+    def mix(key: jax.Array, images: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del key, targets
+        return images, mixed
+
+    _, both = augment.smooth_labels(mix, 4, 0.2)(key, images, jnp.array([0, 3]))
+    np.testing.assert_allclose(both, [[0.45, 0.45, 0.05, 0.05], [0.05, 0.05, 0.05, 0.85]], rtol=1e-6)
+    for amount in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="from 0 up to"):
+            augment.smooth_labels(None, 4, amount)

@@ -31,7 +31,7 @@ def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     result = json.loads((tmp_path / "runs/digits-lenet5-seed3/result.json").read_text())
     assert lines[-1] == f"test_accuracy: {result['test_accuracy']:.4f}"
-    assert [line.split()[0] for line in lines[1:6]] == ["epoch", "1", "2", "3", "4"]
+    assert [line.split()[0] for line in lines[2:7]] == ["epoch", "1", "2", "3", "4"]
     assert result["dataset"] == "digits"
     assert result["model"] == "lenet5"
     assert result["seed"] == 3
@@ -42,7 +42,7 @@ def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert 0 < result["test_loss"] < 2
     assert result["seconds"] > 0
     assert result["flags"]["epochs"] == 4
-    for picture in ("learning_curve.png", "confusion.png"):
+    for picture in ("learning_curve.png", "confusion.png", "hardest.png"):
         with Image.open(tmp_path / "runs/digits-lenet5-seed3" / picture) as image:
             assert min(image.size) > 300
 

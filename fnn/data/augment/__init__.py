@@ -12,6 +12,7 @@ from fnn.data.augment.colour import brightness, contrast, noise, saturation
 from fnn.data.augment.erase import cutout
 from fnn.data.augment.flip_and_crop import crop, flip
 from fnn.data.augment.mixing import cutmix, mixup
+from fnn.data.augment.smoothing import smooth_labels
 from fnn.data.augment.warping import elastic, rotation, scale, shear, translation, warp
 
 __all__ = [
@@ -43,4 +44,6 @@ __all__ = [
     "cutmix",
     "cutout",
     "mixup",
+    # Labels.
+    "smooth_labels",
 ]
