@@ -27,15 +27,17 @@ def integers(name: str, default: int, doc: str, **bounds: int) -> flags.FlagHold
       doc: what it is for.
       **bounds: `lower_bound` and `upper_bound`, as absl has them.
     """
-    return _define(_Numbers(flags.IntegerParser(**bounds), "an integer"), name, default, doc)
+    return _define(Numbers(flags.IntegerParser(**bounds), "an integer"), name, default, doc)
 
 
 def floats(name: str, default: float | None, doc: str, **bounds: float) -> flags.FlagHolder[Any]:
     """Defines a flag whose value is a float, or a tuple where it is given several; as `integers`."""
-    return _define(_Numbers(flags.FloatParser(**bounds), "a number"), name, default, doc)
+    return _define(Numbers(flags.FloatParser(**bounds), "a number"), name, default, doc)
 
 
-class _Numbers(flags.ArgumentParser):
+class Numbers(flags.ArgumentParser):
+    """Parses one number to what `one` makes of it, several to a tuple."""
+
     def __init__(self, one: flags.ArgumentParser, what: str) -> None:
         super().__init__()
         self.one = one
@@ -72,10 +74,12 @@ class _Numbers(flags.ArgumentParser):
             number += step
 
 
-class _Serializer(flags.ArgumentSerializer):
+class Serializer(flags.ArgumentSerializer):
+    """Writes what `Numbers` parses."""
+
     def serialize(self, value: Any) -> str:
         return ",".join(map(str, several(value)))
 
 
 def _define(parser: flags.ArgumentParser, name: str, default: Any, doc: str) -> flags.FlagHolder[Any]:
-    return flags.DEFINE(parser, name, default, doc, serializer=_Serializer())
+    return flags.DEFINE(parser, name, default, doc, serializer=Serializer())
