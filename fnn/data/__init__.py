@@ -8,7 +8,7 @@ name or folder ──open_source──> Source ──load──> Split(images ui
 
 from fnn.data.batches import Batches, epoch_order, make_batches
 from fnn.data.feed import READING, Reading, feed, to_device
-from fnn.data.folds import Fold, few_of_each, fold, fold_numbers, folds, holdout, with_wrong_labels
+from fnn.data.folds import Fold, choose_few, few_of_each, fold, fold_numbers, folds, holdout, with_wrong_labels
 from fnn.data.load import MEMORY, choose, load, open_source, stream
 from fnn.data.normalization import Normalization, normalization_of
 from fnn.data.source import DataError, Examples, InMemory, Source
@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "Streamed",
     "choose",
+    "choose_few",
     "epoch_order",
     "feed",
     "few_of_each",

@@ -104,13 +104,22 @@ def few_of_each(split: Split, count: int, *, seed: int = 0) -> Split:
     Raises:
       ValueError: if `count` is below 1, or a class has fewer.
     """
+    return split.take(choose_few(split, count, seed=seed))
+
+
+def choose_few(split: Split, count: int, *, seed: int = 0) -> np.ndarray:
+    """Says which samples `few_of_each(split, count)` takes: `(count · classes,)`, ascending.
+
+    Raises:
+      ValueError: as `few_of_each`.
+    """
     if count < 1:
         raise ValueError(f"few_of_each expects at least 1 sample of each class, got {count}.")
     _check_classes(split, count, f"to take {count}")
     shuffled = _generator(seed, "few_of_each").permutation(len(split))
     labels = split.labels[shuffled]
     chosen = [shuffled[labels == label][:count] for label in np.unique(labels)]
-    return split.take(np.sort(np.concatenate(chosen)))
+    return np.sort(np.concatenate(chosen))
 
 
 def with_wrong_labels(split: Split, share: float, *, seed: int = 0) -> tuple[Split, np.ndarray]:
