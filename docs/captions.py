@@ -55,13 +55,12 @@ def _backpropagation(result: dict[str, Any]) -> str:
 
 
 def _boundaries(result: dict[str, Any]) -> str:
-    shown = [
-        f"{name} {of_networks[-1][0]:.2f} without, {best['test_accuracy']:.2f} with λ = {best['strength']:g}"
-        for of_networks, (name, best) in zip(result["test_accuracy"], result["best"].items(), strict=True)
-    ]
+    of_largest = {name: of[-1] for name, of in zip(result["data"], result["test_accuracy"], strict=True)}
+    best = {name: max(zip(of, result["strengths"], strict=True)) for name, of in of_largest.items()}
+    shown = [f"{name} {of_largest[name][0]:.2f}, {right:.2f} with λ = {by:g}" for name, (right, by) in best.items()]
     return (
-        f"Large, with the right λ: without any, {result['networks'][-1]} follow the wrong labels. Of new points are "
-        f"right: {'; '.join(shown)}."
+        f"Large, with the right λ: the largest, {result['networks'][-1]} (layers × width), follows the wrong labels if "
+        f"nothing keeps it from that. Share of new points right without regularization and with: {'; '.join(shown)}."
     )
 
 
@@ -162,7 +161,7 @@ CAPTIONS = {
     "architectures": Caption(("architectures.png",), _architectures),
     "augmentation": Caption(("accuracies.png", "samples.png"), _augmentation),
     "backpropagation": Caption(("neuron.svg", "network.svg"), _backpropagation),
-    "boundaries": Caption(("circles.png", "spirals.png", "moons.png"), _boundaries),
+    "boundaries": Caption(("spirals.png", "moons.png"), _boundaries),
     "classify": Caption(("learning_curve.png", "confusion.png"), _classify),
     "collapse": Caption(("regions.png", "one_matrix.png"), _collapse),
     "cross_validation": Caption(("accuracies.png",), _cross_validation),

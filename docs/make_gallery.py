@@ -25,7 +25,7 @@ from experiments.__main__ import experiments
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gallery.md"
 PICTURES = ROOT / "docs" / "pictures" / "gallery"
-WIDEST = 1000
+WIDEST = 1300
 """Pixels; wider pictures are made smaller."""
 COLOURS = 128
 """A picture keeps at most so many."""
@@ -112,7 +112,9 @@ def copy_pictures(name: str, directory: Path) -> list[str]:
                 if small.width > WIDEST:
                     height = round(small.height * WIDEST / small.width)
                     small = small.resize((WIDEST, height), Image.Resampling.LANCZOS)
-                small.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURES / copy, optimize=True)
+                # A palette by median cut, Pillow's default, would lose colours that few pixels have.
+                palette = small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+                palette.save(PICTURES / copy, optimize=True)
         copies.append(copy)
     return copies
 

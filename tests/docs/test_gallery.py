@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,6 +16,7 @@ from docs import make_gallery
 from docs.captions import CAPTIONS, Caption
 
 PAGE = make_gallery.PAGE.read_text(encoding="utf-8")
+BLUE = (5, 48, 97)
 LINKED = re.findall(r"!\[.*?\]\(pictures/gallery/(.+?)\)", PAGE)
 
 
@@ -53,7 +55,9 @@ def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finish(directory: Path, answer: int) -> None:
     directory.mkdir(parents=True)
     (directory / "result.json").write_text(json.dumps({"answer": answer}))
-    Image.effect_noise((2000, 500), 50).save(directory / "chart.png")
+    chart = Image.effect_noise((2000, 500), 50).convert("RGB")
+    chart.paste(BLUE, (0, 0, 20, 20))
+    chart.save(directory / "chart.png")
 
 
 def test_one_experiment_is_remade_and_the_rest_of_the_page_stays(
@@ -74,7 +78,8 @@ def test_one_experiment_is_remade_and_the_rest_of_the_page_stays(
     assert before["one"].startswith("## one\n\n**Is it?** The answer is 42.\n\n![one](pictures/gallery/one-chart.png)")
     assert "```bash\npython -m experiments.two\n```" in before["two"]
     with Image.open(gallery / "pictures" / "one-chart.png") as picture:
-        assert picture.size == (1000, 250)
+        np.testing.assert_allclose(np.asarray(picture.convert("RGB"))[2, 2], BLUE, atol=20)
+        assert picture.size == (make_gallery.WIDEST, make_gallery.WIDEST // 4)
     (gallery / "runs" / "one" / "result.json").write_text('{"answer": 44}')
     (gallery / "pictures" / "old.png").touch()
     make_gallery.main([*arguments, "--only=one"])
