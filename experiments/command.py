@@ -15,6 +15,16 @@ from absl import app, flags, logging
 
 from fnn import train
 
+FREE = {
+    "workdir", "data_dir", "memory_gib", "checkpoint_seconds", "checkpoint_steps", "checkpoints_kept", "fresh",
+    "discard_checkpoints",
+    "overfit_batch",
+    "export",
+    "devices", "shard_parameters", "coordinator", "processes", "process", "heartbeat_seconds",
+    "tensorboard", "profile", "range_test",
+}  # fmt: skip
+"""Flags that change nothing in what is computed, and so may differ when a run goes on."""
+
 
 class FlagError(ValueError):
     """A flag, or a combination of flags, that cannot be run; the message says what is possible."""

@@ -17,6 +17,7 @@ from fnn import data, interop, train
 
 NOT_REPEATED = {"seed", "fold", "folds", "models_at_once", "workdir", "export", "fresh", "discard_checkpoints"}
 """Flags that the command of a row has for itself, or not at all, beside those that vary."""
+VERSIONS = {"fnn": fnn.__version__, "jax": jax.__version__}
 
 
 class Found(NamedTuple):
@@ -65,7 +66,7 @@ def report(
         "why": found.many.why,
         "seconds": round(found.seconds, 2),
         "flags": values,
-        "versions": {"fnn": fnn.__version__, "jax": jax.__version__},
+        "versions": VERSIONS,
         "device": jax.devices()[0].device_kind,
     }
     train.write_result(workdir / "result.json", answer)
@@ -111,6 +112,8 @@ def rows_of(found: Found, outputs: np.ndarray, head: Mapping[str, Any], workdir:
             "test_loss": test_loss,
             "halted": one.halted,
             "seconds": round(found.seconds / len(outputs), 3),
+            "device": jax.devices()[0].device_kind,
+            **VERSIONS,
             "params_sha256": train.checkpoint.digest_of_tree(one.train_state.params),
             "command": command_of(varies, workdir / f"alone{number}"),
         }
@@ -161,7 +164,7 @@ def row_of_run(result: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
     """Returns the row of a single run: what its result has beside lists and mappings, and the command to repeat it."""
     fold = {"fold": flags.FLAGS["fold"].value}
     row = {name: value for name, value in result.items() if not isinstance(value, list | dict)}
-    return {**row, "command": command_of({"seed": result["seed"]} | fold, workdir / "again")}
+    return {**row, **result["versions"], "command": command_of({"seed": result["seed"]} | fold, workdir / "again")}
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from absl import flags
 
 import fnn
 from experiments import command
-from experiments.command import FlagError
+from experiments.command import FREE, FlagError
 from experiments.dataset import AnySplit
 from fnn import train
 from fnn.interop import export
@@ -25,16 +25,6 @@ FRESH = flags.DEFINE_boolean(
 )
 EXPORT = flags.DEFINE_string("export", None, "Also write the trained network to this file; see experiments.predict.")
 DISCARD_CHECKPOINTS = flags.DEFINE_boolean("discard_checkpoints", False, "With --fresh: yes, delete them.")
-
-FREE = {
-    "workdir", "data_dir", "memory_gib", "checkpoint_seconds", "checkpoint_steps", "checkpoints_kept", "fresh",
-    "discard_checkpoints",
-    "overfit_batch",
-    "export",
-    "devices", "shard_parameters", "coordinator", "processes", "process", "heartbeat_seconds",
-    "tensorboard", "profile", "range_test",
-}  # fmt: skip
-"""Flags that change nothing in what is computed, and so may differ when a run goes on."""
 
 
 def checkpoints(workdir: Path, values: Mapping[str, Any]) -> train.Checkpoints:

@@ -23,7 +23,7 @@ def test_it_lists_every_experiment_and_imports_none() -> None:
     assert "plane" not in EXPERIMENTS
 
 
-TOOLS = {"predict"}  # that ask nothing
+TOOLS = {"compare", "predict"}  # that ask nothing
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - TOOLS))
