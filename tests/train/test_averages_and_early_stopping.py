@@ -51,7 +51,7 @@ def test_the_average_is_the_formula_and_what_is_judged(split: data.Split) -> Non
 def rising_then_falling(epochs: int, **options: Any) -> train.Fit:
     """A run that learns for three epochs and then forgets: its rate is suddenly negative."""
     split = data.load("digits", "train[:64]")
-    optimizer = optax.sgd(lambda count: jnp.where(count < 12, 0.05, -8.0))
+    optimizer = optax.sgd(lambda count: jnp.where(jnp.asarray(count) < 12, 0.05, -8.0))
     layer = fnn.models.linear_classifier(10)
     return train.fit(layer, split, optimizer, epochs=epochs, batch_size=16, validation=split, **options)
 
@@ -59,7 +59,7 @@ def rising_then_falling(epochs: int, **options: Any) -> train.Fit:
 @pytest.mark.parametrize("on_nonfinite", ["halt", "skip"])
 def test_a_run_that_gets_worse_ends_and_gives_what_the_best_epoch_left(on_nonfinite: Any) -> None:
     stopped = rising_then_falling(12, patience=2, on_nonfinite=on_nonfinite)
-    accuracies = [epoch.validation_accuracy for epoch in stopped.history]
+    accuracies = [epoch.validation_accuracy or 0.0 for epoch in stopped.history]
     best = int(np.argmax(accuracies)) + 1
     assert best == 3
     assert len(stopped.history) == best + 2

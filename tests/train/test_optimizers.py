@@ -101,7 +101,8 @@ def test_traced_numbers_do_as_plain_ones(name: str, schedule: str) -> None:
 @pytest.mark.parametrize("what", ["weight_decay", "clip_norm", "momentum"])
 def test_each_traced_number_matters(what: str) -> None:
     def go(value: jax.Array) -> Any:
-        return path(train.make_optimizer("sgd", 0.1, 4, **{what: value}))
+        traced: dict[str, Any] = {what: value}
+        return path(train.make_optimizer("sgd", 0.1, 4, **traced))
 
     ends = jax.jit(jax.vmap(go))(jnp.asarray([0.1, 0.3], jnp.float32))["dense"]["kernel"]
     assert not np.allclose(ends[0], ends[1], rtol=1e-3)
