@@ -99,4 +99,6 @@ def _run(tests: list[str], folder: Path) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    os._exit(int(pytest.main([*tests, "-x", "-n0", "-q", "-p", "no:cacheprovider"])))
+    # What was imported before pytest looked at it is not rewritten, which pytest warns of.
+    unwarned = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    os._exit(int(pytest.main([*tests, "-x", "-n0", "-q", "-p", "no:cacheprovider", *unwarned])))
