@@ -36,6 +36,12 @@ def of_classes(split: Split, classes: Sequence[int]) -> Split:
     return replace(split, images=split.images[kept], labels=new[split.labels[kept]], class_names=names)
 
 
+def join(splits: Sequence[data.Split]) -> data.Split:
+    """Puts splits of the same classes one behind the other."""
+    images, labels = (np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels"))
+    return replace(splits[0], images=images, labels=labels)
+
+
 def redraw(
     split: Split, augmentation: Augmentation, name: str, *, seed: int, margin: int = 0, texture: float = 0.0
 ) -> Split:

@@ -11,12 +11,13 @@ The lecture's idea: the first layers find edges and strokes, which other images 
 over and trains only a linear classifier on what they find; who has more goes on to train the last of them as well, or
 all; and the less the new images are like the old, the less there is to take over.
 
-A network learns the first half of the classes (digits 0 to 4). Its features then serve to learn the other half (5 to 9):
+A network learns the first half of the classes (digits 0 to 4). Its features then serve to learn the other half (5 to
+9), from little and from much of it, and of two kinds:
 
-  similar    images drawn as those of the source: every digit is turned, scaled and set down anywhere on a larger ground
-  different  drawn otherwise: slanted, too, and mixed with a piece of a photograph
+  similar    drawn as the source is: every digit is turned, scaled and set down anywhere on a larger ground
+  different  slanted as well, and mixed with a piece of a photograph
 
-each from little and from much of it, in four ways:
+There are four ways of learning:
 
   from scratch       nothing is taken over
   linear classifier  on the features as they are: they are frozen
@@ -24,7 +25,7 @@ each from little and from much of it, in four ways:
   everything         is trained, the features at a tenth of the classifier's learning rate
 
 Every way is tried at each of the learning rates and takes the one that is best on validation images, which are set
-aside from the training split (three times as many as little data: all ways are treated alike). All ways, rates, seeds
+aside from the training split (more than who has little data would have; it is the same for all ways). All ways, rates, seeds
 and quadrants that begin alike are trained by one compiled program (`fnn.train.fit_many`). A seed has its own choice of
 samples, order and classifier; the source network is one, as in practice. Writes into the working directory:
 
@@ -34,12 +35,12 @@ samples, order and classifier; the source network is one, as in practice. Writes
 
 EXPECT
 
-Reference: Stanford CS231n, "Transfer learning" (the table); Yosinski, Clune, Bengio & Lipson 2014, "How transferable are
-features in deep neural networks?", arXiv 1411.1792; Ganin & Lempitsky 2015, arXiv 1409.7495 (digits on photographs).
+Reference: Stanford CS231n, "Transfer learning" (the table); Yosinski, Clune, Bengio & Lipson 2014, "How transferable
+are features in deep neural networks?", arXiv 1411.1792; Ganin & Lempitsky 2015, "Unsupervised domain adaptation by
+backpropagation", arXiv 1409.7495 (digits on photographs).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,9 +53,9 @@ from tqdm import tqdm
 import fnn
 from experiments import command, dataset, outcome
 from experiments.command import FlagError
-from experiments.redrawn import of_classes, redraw
+from experiments.quadrants import FROM_SCRATCH, Found, Quadrants, best_rate, draw_quadrants, gain
+from experiments.redrawn import join, of_classes, redraw
 from fnn import analysis, data, train
-from fnn.analysis.figure import BLUE, ORANGE, make_figure
 from fnn.data import augment
 
 flags.adopt_module_key_flags(dataset)
@@ -76,7 +77,7 @@ TEXTURE = flags.DEFINE_float(
     "texture", 0.3, "The share of a photograph in the different data.", lower_bound=0, upper_bound=1
 )
 SEEDS = flags.DEFINE_integer("seeds", 5, "How many networks of each kind.", lower_bound=2)
-RATES = flags.DEFINE_list("rates", ["0.003", "0.01", "0.03"], "Learning rates of AdamW that are tried.")
+RATES = flags.DEFINE_list("rates", ["0.01", "0.03", "0.1"], "Learning rates of AdamW that are tried.")
 WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.01, "λ of the decay of kernels.", lower_bound=0)
 SOURCE_RATE = flags.DEFINE_float("source_rate", 0.003, "The source network's learning rate.", lower_bound=1e-9)
 SOURCE_STEPS = flags.DEFINE_integer("source_steps", 2000, "For how many steps it is trained.", lower_bound=1)
@@ -107,25 +108,12 @@ class Way(NamedTuple):
 FEATURE_SHARE = 0.1
 """At which share of the classifier's learning rate features are trained that were taken over."""
 
-FROM_SCRATCH = {"from scratch": Way(1, 1)}
-BY_TRANSFER = {
+BEGUN_ANEW = {FROM_SCRATCH: Way(1, 1)}
+TAKEN_OVER = {
     "linear classifier": Way(0, 0),
     "last layer too": Way(0, 1),
     "everything": Way(FEATURE_SHARE, FEATURE_SHARE),
 }
-
-
-class Found(NamedTuple):
-    """The networks of one way in one quadrant, at the learning rate that was best on validation images."""
-
-    rate: float
-    validation: np.ndarray
-    """`(seeds,)`, as `test`: accuracies."""
-    test: np.ndarray
-
-
-Quadrants = dict[str, dict[str, Found]]
-"""By quadrant and way."""
 
 
 def main() -> None:
@@ -154,7 +142,7 @@ def main() -> None:
     for quadrant, ways in quadrants.items():
         print(f"\n{quadrant:20}   test accuracy   learning rate")
         for name, found in ways.items():
-            print(f"  {name:20} {found.test.mean():.3f} ± {found.test.std(ddof=1):.3f}   {found.rate:13g}")
+            print(f"  {name:20} {found}   {found.rate:13g}")
         print("  {way} instead of from scratch: {gain:+.3f} ± {standard_error:.3f}".format(**gains[quadrant]))
     title = f"{dataset.name_of_dataset()}, {SEEDS.value} seeds from {outcome.SEED.value}"
     draw_quadrants(quadrants, run.workdir / "quadrants.png", f"Transfer learning on {title}")
@@ -165,7 +153,7 @@ def main() -> None:
         "dataset": dataset.DATASET.value,
         "source": {"classes": source.class_names, "test_accuracy": source_accuracy},
         "target": {"classes": targets["similar"].test.class_names},
-        "quadrants": {at: {name: told(found) for name, found in ways.items()} for at, ways in quadrants.items()},
+        "quadrants": {at: {name: found.told() for name, found in ways.items()} for at, ways in quadrants.items()},
         "transfer": gains,
     }
     outcome.finish(run, answer, __name__, dataset)
@@ -225,12 +213,6 @@ def draw_targets(training: data.Split, test: data.Split, drawn: Mapping[str, Dra
     }
 
 
-def join(splits: Sequence[data.Split]) -> data.Split:
-    """Puts splits of the same classes one behind the other."""
-    images, labels = (np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels"))
-    return replace(splits[0], images=images, labels=labels)
-
-
 def make_network(split: data.Split) -> fnn.Layer:
     """Makes a network of three convolutions, each with ReLU and max pooling, and a linear classifier."""
     layers: dict[str, fnn.Layer] = {}
@@ -264,15 +246,15 @@ def fit(network: fnn.Layer, split: data.Split, models: Sequence[train.Model], st
         )  # fmt: skip
 
 
-def compare(targets: Mapping[str, Sets], source: train.TrainState, rates: Sequence[float]) -> Quadrants:
+def compare(targets: Mapping[str, Sets], source: train.TrainState, rates: list[float]) -> Quadrants:
     """Trains in every way, from little and much of both kinds, at every rate, from every seed."""
     learning = join([sets.learning for sets in targets.values()])
     amounts = {"little": LITTLE.value, "much": MUCH.value}
     seeds = range(outcome.SEED.value, outcome.SEED.value + SEEDS.value)
     network = make_network(learning)
     taken_over = train.starting_from(network, source.params, source.state, parts=["features"])
-    quadrants: Quadrants = {f"{amount}, {kind}": {} for amount in amounts for kind in targets}
-    for layer, ways in ((network, FROM_SCRATCH), (taken_over, BY_TRANSFER)):
+    quadrants: dict[str, dict[str, Found]] = {f"{amount}, {kind}": {} for amount in amounts for kind in targets}
+    for layer, ways in ((network, BEGUN_ANEW), (taken_over, TAKEN_OVER)):
         models = [
             train.Model(
                 f"{amount}, {kind}, {way}, {rate}, {seed}",
@@ -287,8 +269,7 @@ def compare(targets: Mapping[str, Sets], source: train.TrainState, rates: Sequen
         for number, (kind, sets) in enumerate(targets.items()):
             validation, test = (many.accuracies(split).reshape(shape)[number] for split in sets[1:])
             for (i, amount), (j, way) in product(enumerate(amounts), enumerate(ways)):
-                best = validation[i, j].mean(axis=-1).argmax()
-                quadrants[f"{amount}, {kind}"][way] = Found(rates[best], validation[i, j, best], test[i, j, best])
+                quadrants[f"{amount}, {kind}"][way] = best_rate(rates, validation[i, j], test[i, j])
     return quadrants
 
 
@@ -298,46 +279,6 @@ def choose(targets: Mapping[str, Sets], kind: str, count: int, seed: int) -> np.
     before = list(targets).index(kind) * len(learning)
     chosen = before + data.choose_few(learning, count, seed=seed)
     return np.resize(chosen, MUCH.value * len(learning.class_names))
-
-
-def gain(ways: Mapping[str, Found]) -> dict[str, Any]:
-    """Compares the way of transfer that is best on validation images with training from scratch, seed by seed."""
-    way = max(BY_TRANSFER, key=lambda name: ways[name].validation.mean())
-    (scratch,) = FROM_SCRATCH
-    gains = ways[way].test - ways[scratch].test
-    return {"way": way, "gain": float(gains.mean()), "standard_error": float(gains.std(ddof=1) / len(gains) ** 0.5)}
-
-
-def told(found: Found) -> dict[str, Any]:
-    """Returns what the result says of one way in one quadrant."""
-    return {
-        "learning_rate": found.rate,
-        "validation_accuracy": float(found.validation.mean()),
-        "accuracies": found.test.tolist(),
-        "mean": float(found.test.mean()),
-        "deviation": float(found.test.std(ddof=1)),
-    }
-
-
-def draw_quadrants(quadrants: Quadrants, path: Path, title: str) -> None:
-    """Draws a panel for each quadrant: a bar with the standard deviation for each way, a point for each seed."""
-    figure, panels = make_figure(2, 2, (9, 5), sharex=True, sharey=True)
-    for axes, (quadrant, ways) in zip(panels.flat, quadrants.items(), strict=True):
-        means, deviations = (
-            [of(found.test) for found in ways.values()] for of in (np.mean, lambda x: np.std(x, ddof=1))
-        )
-        colours = [BLUE if name in FROM_SCRATCH else ORANGE for name in ways]
-        axes.barh(list(ways), means, xerr=deviations, color=colours, capsize=4, alpha=0.6)
-        for place, (found, colour) in enumerate(zip(ways.values(), colours, strict=True)):
-            axes.plot(found.test, np.full(len(found.test), place), "o", color=colour, markersize=3)
-            axes.text(0.02, place, f"{found.test.mean():.3f} ± {found.test.std(ddof=1):.3f}", va="center")
-        axes.set(title=f"{quadrant} data", xlim=(0, 1))
-        axes.grid(alpha=0.3, axis="x")
-        axes.set_axisbelow(True)
-    panels[0, 0].invert_yaxis()
-    figure.supxlabel("test accuracy: mean ± standard deviation over seeds, a point each")
-    figure.suptitle(title)
-    figure.savefig(path)
 
 
 def draw_samples(sets: Mapping[str, data.Split], path: Path) -> None:
