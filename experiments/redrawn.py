@@ -36,7 +36,7 @@ def of_classes(split: Split, classes: Sequence[int]) -> Split:
     return replace(split, images=split.images[kept], labels=new[split.labels[kept]], class_names=names)
 
 
-def join(splits: Sequence[data.Split]) -> data.Split:
+def join(splits: Sequence[Split]) -> Split:
     """Puts splits of the same classes one behind the other."""
     images, labels = (np.concatenate([getattr(split, name) for split in splits]) for name in ("images", "labels"))
     return replace(splits[0], images=images, labels=labels)

@@ -25,9 +25,10 @@ There are four ways of learning:
   everything         is trained, the features at a tenth of the classifier's learning rate
 
 Every way is tried at each of the learning rates and takes the one that is best on validation images, which are set
-aside from the training split (more than who has little data would have; it is the same for all ways). All ways, rates, seeds
-and quadrants that begin alike are trained by one compiled program (`fnn.train.fit_many`). A seed has its own choice of
-samples, order and classifier; the source network is one, as in practice. Writes into the working directory:
+aside from the training split (more than who has little data would have; they are the same for all ways). All seeds of
+a kind are trained together or in turns by one compiled program (`fnn.train.fit_many`), and all ways, rates and
+quadrants that begin alike share it. A seed has its own choice of samples, order and classifier; the source network is
+one, as in practice. Writes into the working directory:
 
   result.json     for each quadrant and way the rate, the accuracies by seed, mean, deviation; the gain by transfer
   quadrants.png   the four quadrants with means and deviations
