@@ -239,7 +239,8 @@ def fit(network: fnn.Layer, split: data.Split, models: Sequence[train.Model], st
             {"features/conv3": at(rates["last"]), "features": at(rates["features"]), "head": at(rates["head"])}
         )
 
-    with tqdm(total=epochs, unit="epoch", leave=False, disable=None) as bar:
+    groups = -(-len(models) // SEEDS.value)
+    with tqdm(total=epochs * groups, unit="epoch", leave=False, disable=None) as bar:
         return train.fit_many(
             network, split, optimizer, models,
             epochs=epochs, batch_size=size, drop_last=True,
