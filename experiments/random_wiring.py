@@ -152,7 +152,7 @@ def learn(
     """Trains a network from some seeds, by one program, and tests it."""
     optimizer = optimization.make_optimizer(EPOCHS.value * (len(training) // BATCH_SIZE.value))
     many = train.fit_many(
-        network, training, lambda _: optimizer, [train.Model(f"seed {seed}", seed) for seed in seeds],
+        network, training, lambda _, __: optimizer, [train.Model(f"seed {seed}", seed) for seed in seeds],
         epochs=EPOCHS.value, batch_size=BATCH_SIZE.value, drop_last=True,
         loss=optimization.LOSSES[optimization.LOSS.value],
     )  # fmt: skip

@@ -229,9 +229,8 @@ def fit(network: fnn.Layer, split: data.Split, models: Sequence[train.Model], st
     samples = len(split) if models[0].samples is None else len(models[0].samples)
     size = min(BATCH_SIZE.value, samples)
     epochs = max(1, round(steps / (samples // size)))
-    steps = epochs * (samples // size)
 
-    def optimizer(rates: Mapping[str, Any]) -> optax.GradientTransformation:
+    def optimizer(rates: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
         def at(rate: Any) -> optax.GradientTransformation:
             return train.make_optimizer("adamw", rate, steps, schedule="warmup_cosine", weight_decay=WEIGHT_DECAY.value)
 

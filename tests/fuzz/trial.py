@@ -102,7 +102,7 @@ def compare(plan: Plan, shape: tuple[int, ...], random: np.random.Generator, gra
             continue
         got = np.asarray(layer.apply(*given, jnp.asarray(x), train=train)[0])
         near = interpret(plan, *given, x * (1 + 1e-12 * random.standard_normal(shape)), train, in_numpy)
-        # Where all of the output is zero, as that of a normalization of one number, it is a rounding of what was before.
+        # Where all of the output is zero, as that of a normalization of one number, it is a rounding of what was.
         allowed = 1e-9 * np.max(np.abs(wanted), initial=1e-3) + 10 * np.max(np.abs(near - wanted), initial=0)
         must_agree(got, wanted, allowed, f"{title}, train={train}, NumPy")
         if HAS_TORCH:
