@@ -61,14 +61,15 @@ class Placement:
 
     def whole(self, arrays: Any) -> Any:
         """Puts arrays on every device, each of them whole."""
-        return jax.device_put(arrays, self.everywhere)
+        return jax.tree.map(lambda array: put(array, self.everywhere), arrays)
 
     def batches(self, arrays: Any, axis: int = 1) -> Any:
         """Puts arrays on the devices, cut along the axis of a batch; those with no equal parts on every device."""
         equal = all(array.shape[axis] % self._parts == 0 for array in arrays)
         if self._mesh is None or not equal:
             return self.whole(arrays)
-        return jax.device_put(arrays, self._sharding(*[None] * axis, AXIS))
+        cut = self._sharding(*[None] * axis, AXIS)
+        return jax.tree.map(lambda array: put(array, cut), arrays)
 
     def agree(self, *numbers: int) -> np.ndarray:
         """Returns what each process says, `(processes, numbers)`; each must say as many, and then waits for all."""
@@ -90,9 +91,11 @@ class Placement:
         return NamedSharding(self._mesh, PartitionSpec(*axes))
 
 
-def put(leaf: Any, sharding: Any) -> jax.Array:
-    """Puts an array, or a random key, where it belongs, also on devices of other processes that have the same."""
-    if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # JAX moves no keys between processes
-        numbers = jax.device_put(np.asarray(jax.random.key_data(leaf)), sharding)
-        return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
-    return jax.device_put(np.asarray(leaf) if jax.process_count() > 1 else leaf, sharding)
+def put(array: Any, sharding: NamedSharding | None) -> jax.Array:
+    """Puts an array, or random keys, where they belong; of several processes each has the same and puts its part."""
+    if sharding is None or jax.process_count() == 1:
+        return jax.device_put(array, sharding)
+    if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(put(jax.random.key_data(array), sharding), impl=jax.random.key_impl(array))
+    numbers = np.asarray(array)  # `device_put` would send all of it to the other processes, to see that they have it
+    return jax.make_array_from_callback(numbers.shape, sharding, lambda part: numbers[part])
