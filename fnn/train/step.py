@@ -94,10 +94,9 @@ def init_train_state(
     """
     key = jax.random.key(seed)
     params, state = jax.jit(lambda key: layer.init(key, x))(named_key(key, "init"))
+    mean = jax.tree.map(jnp.copy, params) if average else None  # no two leaves share a buffer, which may be donated
     scale = LossScale(jnp.float32(FIRST_SCALE), jnp.int32(0)) if scale_loss else None
-    return TrainState(
-        params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale, params if average else None
-    )
+    return TrainState(params, state, optimizer.init(params), jnp.int32(0), named_key(key, "step"), scale, mean)
 
 
 OnNonfinite = Literal["halt", "skip", "ignore"]
