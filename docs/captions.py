@@ -136,8 +136,26 @@ def _overfit(result: dict[str, Any]) -> str:
     )
 
 
+def _random_wiring(result: dict[str, Any]) -> str:
+    shown = [f"{name} {of['mean']:.3f} ± {of['deviation']:.3f}" for name, of in result["summary"].items()]
+    return (
+        f"Test accuracy of networks of about {result['budget']:,} multiply-adds each, mean ± deviation over seeds: "
+        f"{', '.join(shown)}."
+    )
+
+
 def _show_augmentation(result: dict[str, Any]) -> str:
     return f"A row for each of {len(result['augmentations'])} augmentations, drawn for each image; last, all at once."
+
+
+def _transfer(result: dict[str, Any]) -> str:
+    shown = []
+    for quadrant, ways in result["quadrants"].items():
+        best = max(ways, key=lambda way: ways[way]["mean"])
+        shown.append(
+            f"{quadrant}: {ways['from scratch']['mean']:.2f} from scratch, {ways[best]['mean']:.2f} by {best!r}"
+        )
+    return f"Test accuracy, mean over seeds, from scratch and by the way that does best: {'; '.join(shown)}."
 
 
 def _two_layer(result: dict[str, Any]) -> str:
@@ -170,7 +188,9 @@ CAPTIONS = {
     "filters": Caption(("responses.png", "strides.png", "pools.png"), _filters),
     "outliers": Caption(("precision_recall.png", "accuracies.png", "suspects.png"), _outliers),
     "overfit": Caption(("scales.png",), _overfit),
+    "random_wiring": Caption(("accuracies.png",), _random_wiring),
     "show_augmentation": Caption(("sheet.png",), _show_augmentation),
+    "transfer": Caption(("quadrants.png", "samples.png"), _transfer),
     "two_layer": Caption(("loss.png",), _two_layer),
     "xor": Caption(("regions.png",), _xor),
 }

@@ -41,14 +41,15 @@ flags.adopt_module_key_flags(dataset)
 flags.adopt_module_key_flags(model)
 flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(outcome)
+flags.set_default(model.MODEL, "mlp")  # which knows nothing of neighbouring pixels, and is soon trained
 FEW = flags.DEFINE_integer("few", 10, "How many training samples of each class are few.", lower_bound=1)
 AUGMENT = flags.DEFINE_string(
     "augment",
-    "translation=1,rotation=10,scale=0.1",
+    "translation=0.1,rotation=10,scale=0.1",
     "Names and strengths, as for experiments.classify.",
 )
 SEEDS = flags.DEFINE_integer("seeds", 5, "How many networks of each kind.", lower_bound=2)
-STEPS = flags.DEFINE_integer("steps", 600, "How many steps each network is trained for.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 2000, "How many steps each network is trained for.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step.", lower_bound=1)
 MORE = 3
 """How many times the samples are used for comparison."""

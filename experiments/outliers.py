@@ -57,7 +57,7 @@ PLANTED = flags.DEFINE_float(
 FEW_EPOCHS = flags.DEFINE_integer("few_epochs", 8, "Epochs before the losses are looked at.", lower_bound=1)
 FOLDS = flags.DEFINE_integer("folds", 5, "Folds of the cross-validation.", lower_bound=2)
 NEIGHBOURS = flags.DEFINE_integer("neighbours", 10, "How many neighbours are asked.", lower_bound=1)
-EPOCHS = flags.DEFINE_integer("epochs", 30, "Of the networks that are compared in the end.", lower_bound=1)
+EPOCHS = flags.DEFINE_integer("epochs", 50, "Of the networks that are compared in the end.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step.", lower_bound=1)
 
 EXAMPLES, PER_ROW = 24, 8
@@ -133,7 +133,7 @@ def learn(split: data.Split, epochs: int) -> Callable[[AnySplit], Look]:
     fitted = train.fit(
         network, split, optimization.make_optimizer(epochs * -(-len(split) // size)),
         epochs=epochs, batch_size=size, loss=optimization.LOSSES[optimization.LOSS.value], seed=outcome.SEED.value,
-        scale_loss=model.PRECISION.value == "float16", progress=True,
+        scale_loss=model.PRECISION.value == "float16", drop_last=True, progress=True,
     )  # fmt: skip
 
     @jax.jit

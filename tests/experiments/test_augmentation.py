@@ -10,7 +10,7 @@ Run = Callable[..., dict[str, Any]]
 
 
 def test_all_kinds_and_seeds_are_told(run: Run) -> None:
-    result = run("augmentation", "--few=3", "--steps=40", "--seeds=2", "--model=mlp", "--augment=translation=1")
+    result = run("augmentation", "--few=3", "--steps=40", "--seeds=2", "--augment=translation=0.1")
     assert list(result["accuracies"]) == ["30 samples", "30 samples, augmented", "90 samples"]
     for name, accuracies in result["accuracies"].items():
         assert len(accuracies) == 2
