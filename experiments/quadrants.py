@@ -64,14 +64,19 @@ def draw_quadrants(quadrants: Quadrants, path: Path, title: str) -> None:
     for axes, (quadrant, ways) in zip(panels.flat, quadrants.items(), strict=True):
         for place, (name, found) in enumerate(ways.items()):
             colour = BLUE if name == FROM_SCRATCH else ORANGE
-            axes.barh(place, found.test.mean(), xerr=found.test.std(ddof=1), color=colour, capsize=4, alpha=0.6)
+            label = "nothing taken over" if name == FROM_SCRATCH else "features taken over" if place == 1 else None
+            axes.barh(
+                place, found.test.mean(), xerr=found.test.std(ddof=1), color=colour, capsize=4, alpha=0.6, label=label
+            )
             axes.plot(found.test, np.full(len(found.test), place), "o", color=colour, markersize=3)
             axes.text(1.03, place, str(found), va="center")
         axes.set_yticks(range(len(ways)), list(ways))
-        axes.set(title=f"{quadrant} data", xlim=(0, 1.4), xticks=np.linspace(0, 1, 6))
+        axes.set(title=f"{quadrant} data", xlim=(0, 1.5), xticks=np.linspace(0, 1, 6))
         axes.grid(alpha=0.3, axis="x")
         axes.set_axisbelow(True)
     panels[0, 0].invert_yaxis()
-    figure.supxlabel("test accuracy: mean ± standard deviation over seeds, a point each")
+    for axes in panels[1]:
+        axes.set_xlabel("test accuracy: mean ± deviation, a point a seed")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle(title)
     figure.savefig(path)
