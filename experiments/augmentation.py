@@ -17,8 +17,10 @@ for comparison. Prints mean ± standard deviation over seeds. Writes into the wo
   accuracies.png   all of them
   samples.png      a few training images and what becomes of them
 
-Expect on digits, with 10 images a class, a higher mean with augmentation than without, by more than a standard
-deviation. About a minute on two cores.
+Expect on digits, with 10 images a class, test accuracies of 0.903 ± 0.006 without, 0.926 ± 0.004 with augmentation, and
+0.955 ± 0.003 of three times the images without (mean ± deviation over seeds 0 to 4): better, but not as good as more
+images. It takes more steps than without: LeNet-5 gains after 2000, and loses if it is stopped after 600. Strengths,
+steps and network were chosen on training images that no network here is tested on. Half a minute on two cores.
 
 Reference: Simard et al. 2003, "Best practices for convolutional neural networks applied to visual document analysis".
 """
