@@ -1,7 +1,7 @@
 """Many models at once: rates × seeds × folds as one compiled program, or in turns where that is faster.
 
 `models` says what goes in, `programs` what is compiled, `memory` and `way` choose, `training` trains what `stacking`
-puts together, `result` holds what came out; `fit_many` calls them.
+puts together, in `threads` where models are trained side by side, `result` holds what came out; `fit_many` calls them.
 """
 
 from fnn.train.many.fit_many import fit_many

@@ -14,6 +14,7 @@ from fnn.train.many.memory import choose_count
 from fnn.train.many.models import Model, Run, Way, group_runs, make_runs
 from fnn.train.many.programs import OptimizerFn, blocks_of, make_programs
 from fnn.train.many.result import Many, Trained
+from fnn.train.many.threads import cores, side_by_side
 from fnn.train.many.training import train_group
 from fnn.train.many.way import choose_way
 from fnn.train.step import AugmentFn, LossFn, OnNonfinite
@@ -37,9 +38,10 @@ def fit_many(
 ) -> Many:
     """Trains many models of one architecture, each as `fit` would train it alone, up to rounding.
 
-    Together, a step of all models is one program, `vmap` of the step; in turns, each model runs alone. Both run a whole
-    epoch on the device. Which is faster depends on the network and the backend: unless told, both are timed on copies
-    first, so that nothing of the timing is left in the models; rounding differs between the two.
+    Together, a step of all models is one program, `vmap` of the step; in turns, each model runs alone; side by side, as
+    many do so at a time as the CPU has cores. All run a whole epoch on the device. Which is fastest depends on network
+    and backend: unless told, they are timed on copies first, so that nothing of the timing is left in the models;
+    rounding differs between together and the others.
 
     Args:
       layer: maps normalized images to one output a class.
@@ -54,10 +56,10 @@ def fit_many(
       drop_last: whether an epoch's last batch is left out if it is smaller.
       on_nonfinite: `"halt"` lets a model stand still before its first step whose loss or gradient is not finite, while
         the others go on; `"skip"` goes on without such updates; `"ignore"` does not look.
-      way: `"together"`, `"in turns"`, or `"measure"` to take the faster.
+      way: `"together"`, `"in turns"`, on a CPU also `"side by side"`, or `"measure"` to take the fastest.
       at_once: at most so many together; by default as many as the compiled program says that there is memory for.
       on_epoch: called after each epoch with its number, from 1, and a row of `Trained.history` of each model that took
-        part, `(models, 4)`: of one group, and of one model in turns.
+        part, `(models, 4)`: of one group, or of one model; side by side by several threads, never two at a time.
 
     Raises:
       ValueError: if there are no models or epochs, or their hyperparameters differ in name, or a batch size does not
@@ -74,36 +76,44 @@ def fit_many(
     data = (jax.device_put(split.images), jax.device_put(np.asarray(split.labels, np.int32)))
     shape = (batch_size, *split.image_shape)
     programs = make_programs(layer, optimizer, loss, augment, on_nonfinite, shape)
-    groups = group_runs(make_runs(models, split, batch_size, drop_last))
+    runs = make_runs(models, split, batch_size, drop_last)
+    groups = group_runs(runs)
 
     def steps_of(group: list[Run]) -> int:
         return epochs * group[0].batches.per_epoch
 
-    reasons: list[str] = []
+    threads, reasons = cores(), []
     if way != "in turns":
         largest = max(groups, key=len)
         if at_once is None:
             at_once, reason = choose_count(programs(steps_of(largest)), data, largest)
             reasons += [reason] if reason else []
         groups = [group[start : start + at_once] for group in groups for start in range(0, len(group), at_once)]
+        threads = min(threads, at_once)
     if way == "measure":
-        way, reason = choose_way(programs(steps_of(groups[0])), data, groups[0])
+        way, reason = choose_way(programs(steps_of(groups[0])), data, groups[0], threads)
         reasons.append(reason)
-    if way == "in turns":
+    if way != "together":
         groups = [[run] for group in groups for run in group]
-    trained: list[Trained] = []
-    judged_by = jax.jit(loss)
-    for group in groups:
-        trained += train_group(
-            programs(steps_of(group)), data, group, way, epochs=epochs, loss=judged_by, on_epoch=on_epoch
-        )
+
+    def train(
+        group: list[Run], tell: Callable[[int, np.ndarray], object] | None, epochs: int = epochs
+    ) -> list[Trained]:
+        form = "several" if way == "together" else "one"
+        return train_group(programs(steps_of(group)), data, group, form, epochs=epochs, on_epoch=tell)
+
+    if way == "side by side":
+        for run in {run.sizes: run for run in runs}.values():
+            train([run], None, epochs=1)  # compiles
+        done = side_by_side(train, groups, on_epoch, threads)
+    else:
+        done = [train(group, on_epoch) for group in groups]
     places = {id(model): place for place, model in enumerate(models)}
-    trained.sort(key=lambda one: places[id(one.model)])
+    trained = sorted((one for group in done for one in group), key=lambda one: places[id(one.model)])
 
     def apply(one: Trained, other: Split) -> np.ndarray:
-        judge = programs(0).judge["in turns"]
         variables = (one.train_state.params, one.train_state.state)
-        outputs = judge(
+        outputs = programs(0).apply(
             jnp.asarray(other.images), variables, tuple(one.normalization), blocks_of(np.arange(len(other)))
         )
         return np.asarray(outputs).reshape(-1, outputs.shape[-1])[: len(other)]

@@ -43,20 +43,19 @@ def choose_count(programs: Programs, data: Any, group: list[Run]) -> tuple[int, 
 def bytes_of(programs: Programs, data: Any, group: list[Run]) -> int:
     """Returns how many bytes training a group together takes beside the data, as the compiler plans it."""
     seed, hyper, moments = group[0].inputs
-    one = (jax.eval_shape(programs.begin, seed, hyper), hyper, moments, group[0].orders(0)[0])
-    standing, hyper, moments, order = jax.tree.map(
+    validation = [run.model.validation for run in group if run.model.validation is not None]
+    blocks = blocks_of(np.zeros(max(map(len, validation)), np.int32)) if validation else np.zeros(0, np.int32)
+    one = (programs.begin.shapes(seed, hyper), hyper, moments, group[0].orders(0)[0], blocks)
+    standing, hyper, moments, order, blocks = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((len(group), *leaf.shape), leaf.dtype), one
     )
-    step = programs.run_steps["together"].lower(data, standing, hyper, moments, order, np.int32(1))
-    needed = _planned(step) - sum(array.nbytes for array in data)
-    chosen = [run.model.validation for run in group if run.model.validation is not None]
-    if chosen:
-        blocks = np.stack([blocks_of(np.zeros(max(map(len, chosen)), np.int32))] * len(group))
+    there = sum(array.nbytes for array in data)
+    needed = _planned(programs.run_steps["several"].compile(data, standing, hyper, moments, order, np.int32(1))) - there
+    if validation:
         variables = standing.train_state[:2]
-        judge = programs.judge["together"].lower(data[0], variables, moments, blocks)
+        judging = _planned(programs.judge["several"].compile(data, variables, moments, blocks)) - there
         # While they are judged, what only training needs stays where it is.
-        resting = _size(standing) - _size(variables)
-        needed = max(needed, _planned(judge) - data[0].nbytes + resting)
+        needed = max(needed, judging + _size(standing) - _size(variables))
     return needed
 
 
@@ -82,8 +81,8 @@ def _free_of_machine() -> int | None:
         return None
 
 
-def _planned(lowered: Any) -> int:
-    plan = lowered.compile().memory_analysis()
+def _planned(compiled: Any) -> int:
+    plan = compiled.memory_analysis()
     if plan is None:
         return 0
     return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes

@@ -7,7 +7,8 @@ import numpy as np
 
 from fnn.data import Batches, Normalization, Split, make_batches, normalization_of
 
-Way = Literal["together", "in turns"]
+Way = Literal["together", "in turns", "side by side"]
+"""All in one program; one after another; or one on each core of a CPU, in threads."""
 
 
 class Model(NamedTuple):
@@ -39,11 +40,17 @@ class Run(NamedTuple):
         hyper = {name: np.float32(value) for name, value in self.model.hyper.items()}
         return np.uint32(self.model.seed), hyper, tuple(self.normalization)
 
+    @property
+    def sizes(self) -> tuple[int, int | None]:
+        """How many samples it learns from and is judged by: runs of equal ones are compiled once."""
+        return len(self.samples), None if self.model.validation is None else len(self.model.validation)
+
     def orders(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of an epoch's steps: of whole batches, `(steps, batch)`, and of a smaller last one."""
-        chosen = [self.samples[indices] for indices in self.batches.epoch(epoch)]
-        whole = [indices for indices in chosen if len(indices) == self.batches.size]
-        return [np.stack(part).astype(np.int32) for part in (whole, chosen[len(whole) :]) if part]
+        flat = self.samples[np.concatenate(self.batches.epoch(epoch))].astype(np.int32)
+        whole = len(flat) // self.batches.size * self.batches.size
+        parts = flat[:whole].reshape(-1, self.batches.size), flat[whole:][np.newaxis]
+        return [part for part in parts if part.size]
 
 
 def make_runs(models: Sequence[Model], split: Split, batch_size: int, drop_last: bool) -> list[Run]:

@@ -1,8 +1,8 @@
-"""What is compiled for many models: beginning, taking steps, judging; each for one model and for several at once."""
+"""What is compiled for many models: to begin, to take steps, to judge, to apply; for one model and for several."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,13 @@ import optax
 
 from fnn.data import Normalization
 from fnn.layer import Layer
-from fnn.train.many.models import Way
 from fnn.train.step import AugmentFn, Batch, LossFn, OnNonfinite, TrainState, choose, init_train_state, make_step
 
 BLOCK = 512
 """How many samples are evaluated at a time."""
+
+Form = Literal["one", "several"]
+"""Whether a program takes one model, or several, stacked along a leading axis of everything but data and counts."""
 
 OptimizerFn = Callable[[Mapping[str, Any], int], optax.GradientTransformation]
 """`(hyper, steps) -> optimizer`."""
@@ -29,16 +31,45 @@ class Standing(NamedTuple):
     """`()`, bool: whether it goes on; not after a step that halted it."""
 
 
-class Programs(NamedTuple):
-    """The compiled parts; by way, where `"together"` takes a leading axis of models and `"in turns"` has none."""
+class Program:
+    """A function that is compiled ahead, once for each shape of its arguments.
 
-    begin: Callable[[Any, Any], Standing]
+    What was compiled runs the same in every thread; `jit` itself would compile again in a thread, to which settings of
+    JAX that were made by `with` do not reach.
+    """
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        self._function = jax.jit(function, **options)
+        self._compiled: dict[Any, Any] = {}
+
+    def compile(self, *args: Any) -> Any:
+        """Compiles for arguments, or their shapes."""
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args))
+        if shapes not in self._compiled:
+            self._compiled[shapes] = self._function.lower(*args).compile()
+        return self._compiled[shapes]
+
+    def shapes(self, *args: Any) -> Any:
+        """Returns the shapes of what it returns."""
+        return jax.eval_shape(self._function, *args)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.compile(*args)(*args)
+
+
+class Programs(NamedTuple):
+    """The compiled parts; those that matter for speed in both forms."""
+
+    begin: Program
     """`(seed, hyper) -> standing` of one model: it runs once, and to compile it for several takes seconds."""
-    run_steps: dict[Way, Any]
+    run_steps: dict[Form, Program]
     """`(data, standing, hyper, moments, order, count) -> standing, measured`: the first `count` steps of `order`,
     `(steps, batch)`, with each step's loss, accuracy and finiteness, `(steps, 3)`. It may overwrite `standing`."""
-    judge: dict[Way, Any]
-    """`(images, variables, moments, chosen) -> outputs` for the samples of `chosen`, `(blocks, BLOCK)`."""
+    judge: dict[Form, Program]
+    """`(data, variables, moments, chosen) -> judged`: the losses of the samples of `chosen`, `(blocks, BLOCK)`, and
+    whether each is classified right: `(blocks, BLOCK, 2)`."""
+    apply: Program
+    """`(images, variables, moments, chosen) -> outputs` of one model: `(blocks, BLOCK, classes)`."""
 
 
 def make_programs(
@@ -59,7 +90,17 @@ def make_programs(
       on_nonfinite: what a step does that is not finite.
       shape: of a batch of images.
     """
-    judge = _both_ways(lambda *args: _judge(layer, *args), (None, 0, 0, 0))
+
+    def apply(images: jax.Array, variables: Any, moments: Any, chosen: jax.Array) -> jax.Array:
+        normalize, (params, state) = Normalization(*moments), variables
+        return jax.lax.map(lambda block: layer.apply(params, state, normalize(images[block]), train=False)[0], chosen)
+
+    def judge(data: tuple[jax.Array, jax.Array], variables: Any, moments: Any, chosen: jax.Array) -> jax.Array:
+        outputs, labels = apply(data[0], variables, moments, chosen), data[1][chosen]
+        losses = jax.vmap(loss)(outputs, labels)
+        return jnp.stack([losses, (jnp.argmax(outputs, axis=-1) == labels).astype(losses.dtype)], axis=-1)
+
+    judging, applying = _both_forms(judge, (None, 0, 0, 0)), Program(apply)
 
     @cache
     def programs(steps: int) -> Programs:
@@ -92,7 +133,8 @@ def make_programs(
             # The number of steps is an input, so that a short measurement and a whole epoch are one program.
             return jax.lax.fori_loop(0, count, body, (standing, jnp.zeros((order.shape[0], 3), jnp.float32)))
 
-        return Programs(jax.jit(begin), _both_ways(run_steps, (None, 0, 0, 0, 0, None), donate_argnums=1), judge)
+        running = _both_forms(run_steps, (None, 0, 0, 0, 0, None), donate_argnums=1)
+        return Programs(Program(begin), running, judging, applying)
 
     return programs
 
@@ -105,17 +147,5 @@ def blocks_of(chosen: np.ndarray) -> np.ndarray:
     return filled.reshape(-1, size).astype(np.int32)
 
 
-def _judge(layer: Layer, images: jax.Array, variables: Any, moments: Any, chosen: jax.Array) -> jax.Array:
-    normalize, (params, state) = Normalization(*moments), variables
-
-    def block(chosen: jax.Array) -> jax.Array:
-        return layer.apply(params, state, normalize(images[chosen]), train=False)[0]
-
-    return jax.lax.map(block, chosen)
-
-
-def _both_ways(function: Callable[..., Any], axes: tuple[int | None, ...], **options: Any) -> dict[Way, Any]:
-    return {
-        "together": jax.jit(jax.vmap(function, in_axes=axes), **options),
-        "in turns": jax.jit(function, **options),
-    }
+def _both_forms(function: Callable[..., Any], axes: tuple[int | None, ...], **options: Any) -> dict[Form, Program]:
+    return {"one": Program(function, **options), "several": Program(jax.vmap(function, in_axes=axes), **options)}

@@ -7,34 +7,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.train.many.models import Run, Way
-from fnn.train.many.programs import Programs, Standing
+from fnn.train.many.models import Run
+from fnn.train.many.programs import Form, Programs, Standing
 
 
-def combine(trees: Sequence[Any], way: Way) -> Any:
-    """Stacks trees for a program that takes them together; in turns there is one, which stays as it is."""
-    if way == "in turns":
+def combine(trees: Sequence[Any], form: Form) -> Any:
+    """Stacks trees for a program that takes several; the only one stays as it is."""
+    if form == "one":
         (only,) = trees
         return only
     return jax.tree.map(lambda *leaves: _stack(leaves), *trees)
 
 
-def part(tree: Any, count: int, way: Way) -> list[Any]:
+def part(tree: Any, count: int, form: Form) -> list[Any]:
     """Copies what `combine` made of so many trees to the host; random keys stay where they are."""
     tree = jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.array(leaf), tree)
-    if way == "in turns":
+    if form == "one":
         return [tree]
     return [jax.tree.map(lambda leaf, place=place: leaf[place], tree) for place in range(count)]
 
 
-def begin(programs: Programs, runs: Sequence[Run], way: Way) -> tuple[Standing, Any, Any]:
+def begin(programs: Programs, runs: Sequence[Run], form: Form) -> tuple[Standing, Any, Any]:
     """Returns where runs begin, their hyperparameters and their normalizations, combined."""
     inputs = [run.inputs for run in runs]
     standings = [programs.begin(seed, hyper) for seed, hyper, _ in inputs]
     return (
-        combine(standings, way),
-        combine([hyper for _, hyper, _ in inputs], way),
-        combine([m for *_, m in inputs], way),
+        combine(standings, form),
+        combine([hyper for _, hyper, _ in inputs], form),
+        combine([m for *_, m in inputs], form),
     )
 
 
