@@ -3,8 +3,8 @@ r"""Compare randomly wired networks with a ResNet of as many multiply-adds.
 Question: does it matter how the layers of a network are wired, or does any wiring do as well as one that was designed?
 
   python -m experiments.random_wiring
-  python -m experiments.random_wiring --nodes=12 --stages=2 --seeds=5 --epochs=30
-  python -m experiments.random_wiring --dataset=cifar10 --nodes=16 --stages=3 --resnet_depth=20 --resnet_width=16
+  python -m experiments.random_wiring --nodes=12 --stages=2 --ws_neighbours=4 --seeds=5 --epochs=30
+  python -m experiments.random_wiring --dataset=cifar10 --nodes=16 --stages=3 --ws_neighbours=4 --resnet_depth=20
 
 The lecture's idea: a ResNet's wiring is one of many. Draw a random graph, make each node a small convolution and each
 edge a wire, and the network learns about as well, whichever generator drew it and from whichever seed: little depends
@@ -14,7 +14,8 @@ Three generators draw the graphs: Erdős–Rényi joins each pair of nodes with 
 new node to those that have many edges, Watts–Strogatz rewires a ring. Every seed draws a wiring and initial parameters
 of its own; the ResNet's seeds only the parameters. Each network is as wide as it takes to need as many multiply-adds as
 the ResNet, counted by `fnn.summarize`, and all are trained by the same recipe. Every graph is another program: to
-compile them takes most of the time. Writes into the working directory:
+compile them takes most of the time, and the graphs are smaller than the paper's, of 32 nodes, so that the defaults end
+soon. Writes into the working directory:
 
   result.json     of each network width, parameters, multiply-adds, edges and test accuracy; means and deviations
   accuracies.png  all of them
@@ -48,17 +49,17 @@ from fnn.models.random_graphs import GraphFn, barabasi_albert, erdos_renyi, watt
 flags.adopt_module_key_flags(dataset)
 flags.adopt_module_key_flags(optimization)
 flags.adopt_module_key_flags(outcome)
-NODES = flags.DEFINE_integer("nodes", 8, "Of each random stage.", lower_bound=1)
+NODES = flags.DEFINE_integer("nodes", 6, "Of each random stage.", lower_bound=1)
 STAGES = flags.DEFINE_integer("stages", 1, "Random stages; each halves the image.", lower_bound=1)
 PROBABILITY = flags.DEFINE_float("er_probability", 0.5, "Erdős–Rényi: with which a pair of nodes is joined.")
 EDGES = flags.DEFINE_integer("ba_edges", 2, "Barabási–Albert: how many earlier nodes a new one is joined to.")
-NEIGHBOURS = flags.DEFINE_integer("ws_neighbours", 4, "Watts–Strogatz: a node's neighbours in the ring.")
+NEIGHBOURS = flags.DEFINE_integer("ws_neighbours", 2, "Watts–Strogatz: a node's neighbours in the ring.")
 REWIRED = flags.DEFINE_float("ws_probability", 0.75, "Watts–Strogatz: with which an edge is rewired.")
 RESNET_DEPTH = flags.DEFINE_integer("resnet_depth", 8, "Layers of the ResNet: 6n + 2.", lower_bound=8)
-RESNET_WIDTH = flags.DEFINE_integer("resnet_width", 8, "Features of its first stage of three.", lower_bound=1)
+RESNET_WIDTH = flags.DEFINE_integer("resnet_width", 6, "Features of its first stage of three.", lower_bound=1)
 SEEDS = flags.DEFINE_integer("seeds", 3, "How many networks of each kind.", lower_bound=2)
-EPOCHS = flags.DEFINE_integer("epochs", 12, "How often each training sample is seen.", lower_bound=1)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Samples a step.", lower_bound=1)
+EPOCHS = flags.DEFINE_integer("epochs", 10, "How often each training sample is seen.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Samples a step.", lower_bound=1)
 
 RESNET = "ResNet"
 

@@ -38,7 +38,8 @@ def test_all_quadrants_ways_and_seeds_are_told(run: Run) -> None:
     for quadrant, ways in result["quadrants"].items():
         assert {of["learning_rate"] for of in ways.values()} == {0.03}  # the other rate learns nothing
         amount, kind = quadrant.split(", ")
-        assert ways["everything"]["mean"] > (0.6 if amount == "little" else 0.8) - (0.2 if kind == "different" else 0)
+        floor = {"little": 0.5, "much": 0.65}[amount] - {"similar": 0, "different": 0.2}[kind]  # by chance: 0.2
+        assert ways["everything"]["mean"] > floor
 
 
 @pytest.mark.thorough
