@@ -36,8 +36,8 @@ one, as in practice. Writes into the working directory:
 
 Expect on digits, with the defaults (means ± standard deviations over 5 seeds), from little data 0.59 ± 0.03 with all
 fine-tuned instead of 0.49 ± 0.05 from scratch on similar images, and 0.48 ± 0.05 instead of 0.38 ± 0.06 on different
-ones; from much data the gain shrinks to 0.01 and 0.05, and a linear classifier is worse than training from scratch. About
-two minutes on two cores.
+ones; from much data the gain shrinks to 0.01 and 0.05, and a linear classifier is worse than training from scratch.
+About two minutes on two cores.
 
 Reference: Stanford CS231n, "Transfer learning" (the table); Yosinski, Clune, Bengio & Lipson 2014, "How transferable
 are features in deep neural networks?", arXiv 1411.1792; Ganin & Lempitsky 2015, "Unsupervised domain adaptation by
