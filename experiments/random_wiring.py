@@ -158,6 +158,7 @@ def learn(
     many = train.fit_many(
         network, training, lambda _, __: optimizer, [train.Model(f"seed {seed}", seed) for seed in seeds],
         epochs=EPOCHS.value, batch_size=BATCH_SIZE.value, drop_last=True,
+        way="in turns",  # as the random ones, of which each is a program of its own
         loss=optimization.LOSSES[optimization.LOSS.value],
     )  # fmt: skip
     summary = fnn.summarize(network, jax.ShapeDtypeStruct((1, *training.image_shape), jnp.float32))
