@@ -102,8 +102,8 @@ def _detectors(result: dict[str, Any]) -> str:
 
 
 def _features(result: dict[str, Any]) -> str:
-    shown = [f"{name} {of['test_accuracy']:.3f}" for name, of in result["accuracies"].items()]
-    return f"Test accuracies, all but the last with a linear classifier: {', '.join(shown)}."
+    shown = [f"{name.partition(',')[0]} {of['test_accuracy']:.3f}" for name, of in result["accuracies"].items()]
+    return f"Test accuracies of linear classifiers on {', '.join(shown[:-1])}; of a {shown[-1]}."
 
 
 def _filters(result: dict[str, Any]) -> str:
@@ -120,8 +120,8 @@ def _filters(result: dict[str, Any]) -> str:
 def _outliers(result: dict[str, Any]) -> str:
     vote, accuracy = result["found"]["vote"], result["test_accuracy"]
     return (
-        f"Of {result['wrong']} wrong labels among {result['samples']} the vote finds {vote['recall']:.0%}, and "
-        f"{vote['precision']:.0%} of its suspects are wrong. Without them the test accuracy rises from "
+        f"Of {result['wrong']} wrong labels among {result['samples']} the vote finds {vote['recall']:.1%}, and "
+        f"{vote['precision']:.1%} of its suspects are wrong. Without them the test accuracy rises from "
         f"{accuracy['all samples']:.3f} to {accuracy['without suspects of vote']:.3f}; with all labels right it is "
         f"{accuracy['all samples, labels right']:.3f}."
     )
