@@ -78,7 +78,7 @@ def plan_of(seeds: Any) -> grid.Plan | None:
             raise FlagError("--models_at_once: there is one model; give --seed or --learning_rate several, or --folds")
         return None
     for name, why in REFUSED.items():
-        if flags.FLAGS[name].value != flags.FLAGS[name].default:
+        if name in flags.FLAGS and flags.FLAGS[name].value != flags.FLAGS[name].default:
             raise FlagError(f"--{name}: {why}; it needs one --seed, one of each hyperparameter and no --folds")
     if model.PRECISION.value == "float16":
         raise FlagError("--precision=float16 scales the loss, which a grid does not; bfloat16 needs no scaling")

@@ -22,6 +22,7 @@ def check(result: dict[str, Any], seeds: int) -> None:
             assert one["multiply_adds"] == pytest.approx(result["budget"], rel=0.05)
 
 
+@pytest.mark.thorough  # seven programs to compile
 def test_all_wirings_are_told_and_need_as_much(run: Run) -> None:
     result = run(
         *("random_wiring", "--nodes=3", "--ba_edges=1", "--ws_neighbours=2", "--seeds=2", "--epochs=2"),

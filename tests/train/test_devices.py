@@ -96,7 +96,7 @@ def test_eight_devices_learn_what_one_learns_in_200_steps_of_float64(one: Any, s
     np.testing.assert_allclose(one["params"], eight["params"], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("shard", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_two_processes_learn_what_one_learns(one: Any, shard: bool) -> None:
     for two in map(finish, start_two(each=2, **LONG, shard=shard)):
         agree(one, two, 1e-9)
