@@ -115,6 +115,7 @@ def main() -> None:
         setting = searching.Setting(EPOCHS.value, BATCH_SIZE.value, DROP_LAST.value, change, nonfinite, values)
         searching.run(plan, splits, network, setting, WORKDIR.value)
         return
+    optimization.check_judging(validation)
     batch_size = searching.check_batch_size(BATCH_SIZE.value, [len(training)])
     devices = hardware.choose_devices(batch_size)
     per_epoch = data.make_batches(len(training), batch_size, SEED.value, drop_last=DROP_LAST.value).per_epoch

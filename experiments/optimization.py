@@ -83,3 +83,11 @@ def make_optimizer(
         )
     except ValueError as error:
         raise FlagError(str(error)) from error
+
+
+def check_judging(validation: object) -> None:
+    """Raises `FlagError` unless what is judged, and by what, fits: `validation` is the validation split, if any."""
+    if EARLY_STOPPING.value is not None and validation is None:
+        raise FlagError("--early_stopping needs validation samples to judge by; see --validation_split and --fold")
+    if AVERAGE.value is not None and AVERAGE.value >= 1:
+        raise FlagError(f"--average: what each step keeps must be from 0 up to, not including, 1, got {AVERAGE.value}")

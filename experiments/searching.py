@@ -31,6 +31,8 @@ REFUSED = {
     "profile": "it looks at one run",
     "range_test": "it tries one network",
     "devices": "a grid is trained on one device",
+    "shard_parameters": "a grid is trained on one device",
+    "coordinator": "a grid is trained by one process",
     "checkpoint_seconds": _SAVED,
     "checkpoint_steps": _SAVED,
     "checkpoints_kept": _SAVED,
