@@ -53,7 +53,7 @@ def test_means_and_deviations_by_hand() -> None:
     ("rows", "best"),
     [
         # The mean of a combination comes first, the test split has no say.
-        ([row(0.1, 0.95, 1.0), row(0.1, 0.5, 1.0), row(0.2, 0.8, 0.1), row(0.2, 0.9, 0.2)], 3),
+        ([row(0.1, 0.95, 1.0), row(0.1, 0.5, 1.0), row(0.2, 0.8, 0.2), row(0.2, 0.9, 0.1)], 3),
         # Of equal ones the lower loss, then the first.
         ([row(0.1, 0.9, 0.5, 0.4), row(0.2, 0.9, 0.5, 0.3), row(0.3, 0.9, 0.5, 0.3)], 1),
         # A combination in which a model was halted is none to take.

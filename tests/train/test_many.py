@@ -209,31 +209,38 @@ def test_an_ensemble_is_the_mean_of_its_models_probabilities(split: data.Split) 
     np.testing.assert_allclose(many.accuracies(split)[0], (outputs[0].argmax(-1) == split.labels).mean())
 
 
-def test_one_that_diverges_is_halted_where_fit_halts_it_and_the_others_go_on(split: data.Split) -> None:
+def test_one_that_is_not_finite_is_halted_where_fit_halts_it_and_the_others_go_on(split: data.Split) -> None:
     layer = fnn.serial(flat=fnn.Flatten, hidden=fnn.Dense(8), act=fnn.Relu, head=fnn.Dense(10))
-    rates = (0.1, 1e25, 0.01)
-    several = [Model(f"{rate}", 3, {"learning_rate": rate}, None, np.arange(30)) for rate in rates]
+    poison = jnp.asarray(split.images[7:8])
+
+    def change(key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        poisoned = (images == poison).all(axis=(1, 2, 3), keepdims=True)
+        return jnp.where(poisoned, jnp.float32(jnp.nan), images.astype(jnp.float32) / 255), labels
+
+    without, judges = [np.setdiff1d(np.arange(100), [left_out]) for left_out in (7, 8)], np.arange(30)
+    several = [Model(f"{n}", n, {"learning_rate": 0.1}, without[n], judges) for n in (0, 1)]
 
     def plain(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
         return optax.sgd(hyper["learning_rate"])
 
     def train_them(models: list[Model], **options: Any) -> list[train.Trained]:
-        return fit_many(layer, split, plain, models, epochs=3, batch_size=40, way="together", **options).trained
+        options |= {"epochs": 3, "batch_size": 33, "augment": change, "way": "together"}
+        return fit_many(layer, split, plain, models, **options).trained
 
-    first, bad, last = train_them(several)
-    with pytest.raises(FloatingPointError, match=f"step {bad.halted}"):
-        train.fit(layer, split, optax.sgd(1e25), epochs=3, batch_size=40, seed=3)
-    assert bad.halted in range(9)
-    assert np.isnan(bad.history[-1]).all()
+    good, bad = train_them(several)
+    assert bad.halted in range(3)  # in the first epoch: it sees every sample
+    with pytest.raises(FloatingPointError, match=rf"step {bad.halted}\b"):
+        train.fit(layer, split.take(without[1]), optax.sgd(0.1), epochs=3, batch_size=33, augment=change, seed=1)
+    assert int(bad.train_state.step) == bad.halted  # also in the epochs after that, most of whose steps are finite
+    assert np.isnan(bad.history).all()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(bad.train_state.params))
-    assert int(bad.train_state.step) == bad.halted
-    without = train_them([several[0], several[2]])
-    for mine, alone in zip((first, last), without, strict=True):
-        assert mine.halted is None
-        assert np.isfinite(mine.history).all()
-        np.testing.assert_allclose(mine.history, alone.history, rtol=1e-4)
+    (alone,) = train_them(several[:1])
+    assert good.halted is None
+    assert np.isfinite(good.history).all()
+    np.testing.assert_allclose(good.history, alone.history, rtol=1e-4)
     skipped = train_them(several, on_nonfinite="skip")[1]
     assert skipped.halted is None
+    assert np.isfinite(skipped.history).all()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(skipped.train_state.params))
     assert int(skipped.train_state.step) == 9
 
