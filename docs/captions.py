@@ -151,11 +151,9 @@ def _show_augmentation(result: dict[str, Any]) -> str:
 def _transfer(result: dict[str, Any]) -> str:
     shown = []
     for quadrant, ways in result["quadrants"].items():
-        best = max(ways, key=lambda way: ways[way]["mean"])
-        shown.append(
-            f"{quadrant}: {ways['from scratch']['mean']:.2f} from scratch, {ways[best]['mean']:.2f} by {best!r}"
-        )
-    return f"Test accuracy, mean over seeds, from scratch and by the way that does best: {'; '.join(shown)}."
+        way = result["transfer"][quadrant]["way"]
+        shown.append(f"{quadrant}: {ways['from scratch']['mean']:.2f} from scratch, {ways[way]['mean']:.2f} by {way!r}")
+    return f"Test accuracy, mean over seeds, from scratch and by the way that validation chose: {'; '.join(shown)}."
 
 
 def _two_layer(result: dict[str, Any]) -> str:

@@ -22,8 +22,8 @@ soon. Writes into the working directory:
 
 Expect on digits, with the defaults (means ± standard deviations over 3 seeds), a test accuracy of 0.977 ± 0.006 of
 the ResNet and of 0.971 ± 0.009, 0.979 ± 0.007 and 0.980 ± 0.002 of the three generators' networks, of equal
-multiply-adds to 1.6 %: no difference that the seeds would not make. About two minutes on two cores, most of them for
-compiling ten programs.
+multiply-adds to 1.6 %: no difference that the seeds would not make. Two and a half minutes on two cores, most of them
+for compiling ten programs.
 
 Reference: Xie, Kirillov, Girshick & He 2019, "Exploring randomly wired neural networks for image recognition", arXiv
 1904.01569.
