@@ -109,12 +109,12 @@ def main() -> None:
     network = model.make_network(training)
     change = make_augment(len(training.class_names))
     modules = (__name__, dataset, model, optimization, saving, hardware, watching)
-    values = command.flags_of(*modules)
     nonfinite = cast(train.OnNonfinite, ON_NONFINITE.value)
     if plan:
-        setting = searching.Setting(EPOCHS.value, BATCH_SIZE.value, DROP_LAST.value, change, nonfinite, values)
+        setting = searching.Setting(EPOCHS.value, BATCH_SIZE.value, DROP_LAST.value, change, nonfinite, modules)
         searching.run(plan, splits, network, setting, WORKDIR.value)
         return
+    values = command.flags_of(*modules)
     optimization.check_judging(validation)
     batch_size = searching.check_batch_size(BATCH_SIZE.value, [len(training)])
     devices = hardware.choose_devices(batch_size)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from absl import flags
 from tqdm import tqdm
 
 import fnn
-from experiments import command, dataset, grid, model, optimization, ranges, reporting, saving
+from experiments import command, dataset, grid, model, optimization, ranges, reporting, saving, watching
 from experiments.command import FlagError
 from fnn import data, train
 
@@ -23,6 +23,7 @@ MODELS_AT_ONCE = flags.DEFINE_integer(
 )  # fmt: skip
 
 _SAVED = "a grid is not saved on its way"
+_ALONE = "a grid is trained by one process on one device"
 REFUSED = {
     "overfit_batch": "it looks at one network",
     "average": "a grid keeps no average",
@@ -30,9 +31,12 @@ REFUSED = {
     "tensorboard": "it shows one run",
     "profile": "it looks at one run",
     "range_test": "it tries one network",
-    "devices": "a grid is trained on one device",
-    "shard_parameters": "a grid is trained on one device",
-    "coordinator": "a grid is trained by one process",
+    "devices": _ALONE,
+    "shard_parameters": _ALONE,
+    "coordinator": _ALONE,
+    "processes": _ALONE,
+    "process": _ALONE,
+    "heartbeat_seconds": _ALONE,
     "checkpoint_seconds": _SAVED,
     "checkpoint_steps": _SAVED,
     "checkpoints_kept": _SAVED,
@@ -53,8 +57,8 @@ class Setting(NamedTuple):
     drop_last: bool
     augment: train.AugmentFn | None
     on_nonfinite: train.OnNonfinite
-    values: Mapping[str, Any]
-    """All flags, for the result."""
+    modules: Sequence[Any]
+    """That define the flags, beside this one."""
 
 
 class Part(NamedTuple):
@@ -119,6 +123,8 @@ def run(plan: grid.Plan, splits: dataset.Splits, network: fnn.Layer, setting: Se
     place = command.make_workdir(workdir or f"runs/{'-'.join([name, *plan.varying])}")
     loss = optimization.LOSSES[optimization.LOSS.value]
     saving.check_export()
+    modules = (*setting.modules, __name__)
+    watching.write_flags(place / "flags.txt", *modules)
     models = [
         train.Model(f"{number}", cell.seed, cell.hyper, *parts[cell.fold]) for number, cell in enumerate(plan.cells)
     ]
@@ -142,8 +148,8 @@ def run(plan: grid.Plan, splits: dataset.Splits, network: fnn.Layer, setting: Se
     print(f"trained {many.way}: {many.why}", flush=True)
     found = reporting.Found(plan, many, loss, split, test, time.perf_counter() - start)
     head = {"dataset": dataset.DATASET.value, "model": model.MODEL.value}
-    values = {**setting.values, **command.flags_of(__name__)}
-    best = reporting.report(found, head, values, place, f"{model.MODEL.value} on {dataset.name_of_dataset()}")
+    title = f"{model.MODEL.value} on {dataset.name_of_dataset()}"
+    best = reporting.report(found, head, command.flags_of(*modules), place, title)
     if best:
         saving.export_network(network, best, training, optimization.LOSS.value)
 

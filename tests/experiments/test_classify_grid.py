@@ -59,8 +59,10 @@ def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Pa
     result = json.loads((tmp_path / "a grid/result.json").read_text())
     rows = rows_in(tmp_path / "a grid")
     lines = done.stdout.splitlines()
-    assert lines[1] == "4 models: 2 × learning_rate, 2 × seed"
-    assert lines[2].startswith(f"trained {result['way']}: ")
+    assert lines[0].startswith("flags: ")
+    assert "--learning_rate=0.03,0.1" in lines[0]
+    assert lines[2] == "4 models: 2 × learning_rate, 2 × seed"
+    assert lines[3].startswith(f"trained {result['way']}: ")
     assert lines[-1] == f"test_accuracy: {result['test_accuracy']:.4f}"
     assert list(rows[0])[:3] == ["learning_rate", "seed", "dataset"]
     assert [(row["learning_rate"], row["seed"]) for row in rows] == [
@@ -86,7 +88,7 @@ def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Pa
     assert str(epochs[-1]["validation_accuracy"]) == best["validation_accuracy"]
     weights = "weights.safetensors"
     assert {path.name for path in (tmp_path / "a grid").iterdir()} == {
-        *("result.json", "results.csv", "metrics.jsonl", "accuracies.png", weights)
+        *("result.json", "results.csv", "metrics.jsonl", "accuracies.png", "flags.txt", weights)
     }
     assert (tmp_path / "best.fnn").exists()
 
@@ -108,6 +110,12 @@ def test_a_fold_of_a_grid_is_the_one_that_fold_cuts(tmp_path: Path, row: int) ->
     rows = rows_in(tmp_path / "here")
     assert [one["fold"] for one in rows] == ["0/3", "1/3", "2/3"]
     check_repeated(tmp_path, rows[row])
+
+    again = classify(tmp_path, "--flagfile=here/flags.txt", "--workdir=again")
+    assert again.returncode == 0, again.stderr
+    once, twice = (json.loads((tmp_path / place / "result.json").read_text())["flags"] for place in ("here", "again"))
+    assert once == twice | {"workdir": "here"}
+    assert [one["test_accuracy"] for one in rows_in(tmp_path / "again")] == [one["test_accuracy"] for one in rows]
 
 
 REFUSED = """
@@ -133,7 +141,7 @@ for argv in {cases}:
 def test_flags_that_a_grid_cannot_honour_are_refused(tmp_path: Path) -> None:
     cases = {
         ("--overfit_batch=3", "two seeds"): "--overfit_batch: it looks at one network",
-        ("--devices=2", "--folds=2"): "--devices: a grid is trained on one device",
+        ("--devices=2", "--folds=2"): "--devices: a grid is trained by one process on one device",
         ("--checkpoint_steps=3", "two seeds"): "--checkpoint_steps: a grid is not saved",
         ("--fresh", "--learning_rate=0.1,0.2"): "--fresh: a grid is not saved",
         ("--precision=float16", "two seeds"): "--precision=float16 scales",
