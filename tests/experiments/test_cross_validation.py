@@ -31,7 +31,7 @@ def test_every_fold_is_judged_and_all_estimates_are_told(run: Run) -> None:
         assert 0.6 < result[name]["accuracy"] <= 1
         assert 0 < result[name]["standard_error"] < 0.1
     assert result["folds_and_holdout_agree"] in (True, False)
-    assert result["way"] in ("together", "in turns", "side by side")
+    assert result["way"] in ("together", "in turns", "side by side", "in groups")
 
 
 @pytest.mark.thorough

@@ -14,7 +14,9 @@ import fnn
 from fnn import data, train
 from fnn.data import augment
 from fnn.train import Many, Model, fit_many
-from fnn.train.many import memory
+from fnn.train.many import Way, memory, way
+from fnn.train.many.models import make_runs
+from fnn.train.many.way import arrange
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
 
@@ -59,7 +61,7 @@ def split() -> data.Split:
     return data.load("digits", "train[:100]")
 
 
-@pytest.mark.parametrize("way", ["together", "side by side"])  # which runs the programs that turns do
+@pytest.mark.parametrize("way", ["together", "side by side", "in groups"])  # turns run the programs of the second
 def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, way: Any) -> None:
     crop = augment.for_bytes(augment.from_flag("crop=1"), 10)
 
@@ -116,11 +118,58 @@ def test_together_and_in_turns_begin_alike_in_float32(split: data.Split) -> None
 def test_the_measurement_leaves_nothing_in_the_models_and_says_what_it_found(split: data.Split) -> None:
     few = models(folds=False)
     measured = fit_many(network(), split, sgd, few, epochs=1, batch_size=50)
-    assert measured.way in ("together", "in turns", "side by side")
+    assert measured.way in ("together", "in turns", "side by side")  # groups of four would be no groups
     assert re.search(r"a step of 3 models took [\d.e+-]+ ms together, [\d.e+-]+ ms in turns", measured.why)
     told = fit_many(network(), split, sgd, few, epochs=1, batch_size=50, way=measured.way)
     for a, b in zip(measured.trained, told.trained, strict=True):
         assert train.checkpoint.digest_of_tree(a.train_state) == train.checkpoint.digest_of_tree(b.train_state)
+
+
+@pytest.mark.parametrize(
+    ("way", "threads", "sizes"),
+    [
+        ("together", 2, [11]),
+        ("in turns", 2, [1] * 11),
+        ("side by side", 2, [1] * 11),
+        ("in groups", 2, [3, 4, 4]),
+        ("in groups", 3, [2, 3, 3, 3]),
+        ("in groups", 8, [1] * 11),
+    ],
+)
+def test_each_way_trains_every_model_in_parts_that_fit_beside_each_other(
+    split: data.Split, way: Way, threads: int, sizes: list[int]
+) -> None:
+    runs = make_runs([Model(f"{number}") for number in range(11)], split, 10, False)
+    made = arrange(runs, way, threads)
+    assert [run.model.name for part in made.parts for run in part] == [f"{number}" for number in range(11)]
+    assert sorted(map(len, made.parts)) == sizes
+    assert made.threads == (threads if way in ("side by side", "in groups") else 1)
+    assert max(map(len, made.parts)) * made.threads <= len(runs)
+
+
+def test_groups_are_tried_where_there_are_more_models_than_one_has(
+    split: data.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Way] = []
+
+    def measure(programs: Any, of: Any, arrangements: dict[Way, Any]) -> dict[Way, float]:
+        tried.extend(arrangements)
+        return {name: seconds[name] for name in arrangements}
+
+    monkeypatch.setattr(way, "_measure", measure)
+    runs = make_runs([Model(f"{number}") for number in range(5)], split, 10, False)
+
+    def choose(count: int, threads: int) -> tuple[str, list[Way]]:
+        tried.clear()
+        return way.choose_way(None, None, runs[:count], threads)[0], [*tried]  # pyright: ignore - nothing is run
+
+    seconds: dict[Way, float] = {"together": 2, "in turns": 4, "side by side": 3, "in groups": 1}
+    once: list[Way] = ["together", "in turns", "side by side"]
+    assert choose(5, 2) == ("in groups", [*once, "together", "in groups"])
+    assert choose(4, 2) == ("together", once)
+    assert choose(5, 1) == ("together", once[:2])
+    seconds["in turns"] = 1.5  # a program of several is slower
+    assert choose(5, 2) == ("in turns", once)
 
 
 def bytes_in(tree: Any) -> int:

@@ -11,12 +11,12 @@ from fnn.data import Split
 from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.many.memory import choose_count
-from fnn.train.many.models import Model, Run, Way, group_runs, make_runs
+from fnn.train.many.models import Model, Run, Way, group_runs, make_runs, shape_of
 from fnn.train.many.programs import OptimizerFn, blocks_of, make_programs
 from fnn.train.many.result import Many, Trained
 from fnn.train.many.threads import cores, side_by_side
 from fnn.train.many.training import train_group
-from fnn.train.many.way import choose_way
+from fnn.train.many.way import arrange, choose_way
 from fnn.train.step import AugmentFn, LossFn, OnNonfinite
 
 
@@ -39,9 +39,9 @@ def fit_many(
     """Trains many models of one architecture, each as `fit` would train it alone, up to rounding.
 
     Together, a step of all models is one program, `vmap` of the step; in turns, each model runs alone; side by side, as
-    many do so at a time as the CPU has cores. All run a whole epoch on the device. Which is fastest depends on network
-    and backend: unless told, they are timed on copies first, so that nothing of the timing is left in the models;
-    rounding differs between together and the others.
+    many do so at a time as the CPU has cores; in groups, each core has a program of a few. All run a whole epoch on the
+    device. Which is fastest depends on network and backend: unless told, they are timed on copies first, so that
+    nothing of the timing is left in the models; rounding differs between programs of one and of several.
 
     Args:
       layer: maps normalized images to one output a class.
@@ -56,10 +56,11 @@ def fit_many(
       drop_last: whether an epoch's last batch is left out if it is smaller.
       on_nonfinite: `"halt"` lets a model stand still before its first step whose loss or gradient is not finite, while
         the others go on; `"skip"` goes on without such updates; `"ignore"` does not look.
-      way: `"together"`, `"in turns"`, on a CPU also `"side by side"`, or `"measure"` to take the fastest.
+      way: `"together"`, `"in turns"`, on a CPU also `"side by side"` and `"in groups"`, or `"measure"` to take the
+        fastest.
       at_once: at most so many together; by default as many as the compiled program says that there is memory for.
       on_epoch: called after each epoch with its number, from 1, and a row of `Trained.history` of each model that took
-        part, `(models, 4)`: of one group, or of one model; side by side by several threads, never two at a time.
+        part, `(models, 4)`: of one group, or of one model; on several cores by several threads, never two at a time.
 
     Raises:
       ValueError: if there are no models or epochs, or their hyperparameters differ in name, or a batch size does not
@@ -93,21 +94,19 @@ def fit_many(
     if way == "measure":
         way, reason = choose_way(programs(steps_of(groups[0])), data, groups[0], threads)
         reasons.append(reason)
-    if way != "together":
-        groups = [[run] for group in groups for run in group]
+    arrangements = [arrange(group, way, threads) for group in groups]
+    parts = [part for arrangement in arrangements for part in arrangement.parts]
+    form, threads = arrangements[0].form, arrangements[0].threads
 
-    def train(
-        group: list[Run], tell: Callable[[int, np.ndarray], object] | None, epochs: int = epochs
-    ) -> list[Trained]:
-        form = "several" if way == "together" else "one"
-        return train_group(programs(steps_of(group)), data, group, form, epochs=epochs, on_epoch=tell)
+    def train(part: list[Run], tell: Callable[[int, np.ndarray], object] | None, epochs: int = epochs) -> list[Trained]:
+        return train_group(programs(steps_of(part)), data, part, form, epochs=epochs, on_epoch=tell)
 
-    if way == "side by side":
-        for run in {run.sizes: run for run in runs}.values():
-            train([run], None, epochs=1)  # compiles
-        done = side_by_side(train, groups, on_epoch, threads)
+    if threads > 1:
+        for part in {shape_of(part): part for part in parts}.values():
+            train(part, None, epochs=1)  # compiles
+        done = side_by_side(train, parts, on_epoch, threads)
     else:
-        done = [train(group, on_epoch) for group in groups]
+        done = [train(part, on_epoch) for part in parts]
     places = {id(model): place for place, model in enumerate(models)}
     trained = sorted((one for group in done for one in group), key=lambda one: places[id(one.model)])
 

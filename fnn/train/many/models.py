@@ -7,8 +7,8 @@ import numpy as np
 
 from fnn.data import Batches, Normalization, Split, make_batches, normalization_of
 
-Way = Literal["together", "in turns", "side by side"]
-"""All in one program; one after another; or one on each core of a CPU, in threads."""
+Way = Literal["together", "in turns", "side by side", "in groups"]
+"""All in one program; one after another; on each core of a CPU, in threads, one at a time; or a few in one program."""
 
 
 class Model(NamedTuple):
@@ -40,11 +40,6 @@ class Run(NamedTuple):
         hyper = {name: np.float32(value) for name, value in self.model.hyper.items()}
         return np.uint32(self.model.seed), hyper, tuple(self.normalization)
 
-    @property
-    def sizes(self) -> tuple[int, int | None]:
-        """How many samples it learns from and is judged by: runs of equal ones are compiled once."""
-        return len(self.samples), None if self.model.validation is None else len(self.model.validation)
-
     def orders(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of an epoch's steps: of whole batches, `(steps, batch)`, and of a smaller last one."""
         flat = self.samples[np.concatenate(self.batches.epoch(epoch))].astype(np.int32)
@@ -64,6 +59,13 @@ def make_runs(models: Sequence[Model], split: Split, batch_size: int, drop_last:
             normalizations[id(model.samples)] = normalization_of(split.take(samples))
         runs.append(Run(model, samples, batches, normalizations[id(model.samples)]))
     return runs
+
+
+def shape_of(group: Sequence[Run]) -> tuple[int, int, int]:
+    """Returns how many runs a group has, how many samples each learns from and at most is judged by: what its programs
+    are compiled for."""
+    judges = (run.model.validation for run in group)
+    return len(group), len(group[0].samples), max(0 if judge is None else len(judge) for judge in judges)
 
 
 def group_runs(runs: Sequence[Run]) -> list[list[Run]]:

@@ -34,6 +34,7 @@ def side_by_side(
     """
     lock, ended = threading.Lock(), threading.Event()
     causes: list[BaseException] = []
+    wide = jax.config.read("jax_enable_x64")  # set by `with`, this thread alone would know of it
 
     def told(*what: Any) -> None:
         with lock:
@@ -44,7 +45,8 @@ def side_by_side(
 
     def work_on(thing: T) -> R:
         try:
-            return work(thing, told)
+            with jax.enable_x64(wide):
+                return work(thing, told)
         except BaseException as error:
             if not ended.is_set():
                 causes.append(error)
