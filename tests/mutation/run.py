@@ -13,14 +13,20 @@ from tests.mutation.mutants import Mutant
 
 Fate = Literal["caught", "survived", "not covered", "hung"]
 
-MOST_TESTS, MOST_SECONDS = 60, 40.0
-"""How many tests are run for one bug at most, and how long they take together without it."""
+MOST_TESTS = 200
+"""How many tests are run for one bug at most."""
 
 
 class Lines:
-    """Which tests pass which lines, as `tests.mutation.cover` found them."""
+    """Which tests pass which lines, as `tests.mutation.cover` found them.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+      file: that it wrote.
+      most_seconds: how long the tests that are run for one bug take together, without it.
+    """
+
+    def __init__(self, file: Path, most_seconds: float = 40.0) -> None:
+        self.most_seconds = most_seconds
         known = json.loads(file.read_text())
         self.seconds: dict[str, float] = known["seconds"]
         self.lines: dict[str, dict[str, list[str]]] = known["lines"]
@@ -42,7 +48,7 @@ class Lines:
                 if not functions[function]:
                     del functions[function]
                 seconds += self.seconds[test]
-                if chosen and seconds > MOST_SECONDS:
+                if chosen and seconds > self.most_seconds:
                     return chosen
                 chosen.append(test)
         return chosen[:MOST_TESTS]
@@ -61,9 +67,10 @@ def preload() -> None:
 
 
 def copy_to(folder: Path, root: Path) -> None:
-    """Copies the package and its tests."""
-    for name in ("fnn", "tests"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """Copies the package and its tests, and what these read beside it."""
+    for name in ("fnn", "tests", "benchmarks", "experiments", "docs"):
+        if (root / name).exists():
+            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "pyproject.toml", folder)
 
 
