@@ -1,8 +1,10 @@
 """The estimate of how long each way takes, and the choice that is made by it."""
 
 import json
+import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,115 @@ def test_every_way_has_prices_and_none_is_negative(kind: str) -> None:
         assert max(prices) > 0, f"{key} is free"
     for way in KINDS[kind]:
         assert 0 <= costs.COMPILE[kind, way] < 60
+
+
+BY_HAND = {
+    # 4 × 7 places; 17 features of a group take two vectors
+    "direct": (
+        Problem(geometry_of((9, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), groups=2), 5, 6, 34),
+        (5 * 28 * 6 * 3 * 64, 5 * 28 * 6 * 6, 0, 5 * 63 * 6, 5 * 28 * 34, 6 * 3 * 34, 1),
+    ),
+    # the same, and each of 6 positions of the kernel makes a whole output
+    "shifted": (
+        Problem(geometry_of((9, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), groups=2), 5, 6, 34),
+        (5 * 28 * 6 * 3 * 64, 5 * 28 * 6 * 6, 6 * 5 * 28 * 34, 5 * 63 * 6, 5 * 28 * 34, 6 * 3 * 34, 6),
+    ),
+    # 9 places are 3 tiles of 4: 6 convolutions of 3 × 7 pixels by 1 × 2 windows
+    "winograd of 4": (
+        Problem(geometry_of((9, 7), (3, 2), padding=((1, 1), (0, 0))), 2, 3, 20),
+        tuple(6 * n for n in (2 * 18 * 2 * 3 * 32, 2 * 18 * 2 * 3, 0, 2 * 21 * 3, 2 * 18 * 20, 2 * 3 * 20, 1)),
+    ),
+    # 9 places are 5 tiles of 2: 4 convolutions of 5 × 7 pixels
+    "winograd of 2": (
+        Problem(geometry_of((9, 7), (3, 2), padding=((1, 1), (0, 0))), 2, 3, 20),
+        tuple(4 * n for n in (2 * 30 * 2 * 3 * 32, 2 * 30 * 2 * 3, 0, 2 * 35 * 3, 2 * 30 * 20, 2 * 3 * 20, 1)),
+    ),
+    # 4 neighbours would be 20 features; 5 places are 2 tiles of 3: 15 features, a window of 2 × 5, 4 × 2 places
+    "widened": (
+        Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
+        (3 * 8 * 10 * 4 * 16, 3 * 8 * 10 * 4, 0, 3 * 35 * 4, 3 * 8 * 15, 10 * 4 * 15, 1),
+    ),
+    # 14 × 10 pixels with the padding; spectra of 2 images of 4 and of 6 channels, and of 12 kernels
+    "fft": (
+        Problem(geometry_of((10, 6), (5, 5), padding=2, groups=2), 2, 4, 6),
+        (140 * 24, 140 * 32 * math.log2(140), 0, 140 * 8, 140 * 12, 140 * 12, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", BY_HAND)
+def test_the_work_by_hand(way: str) -> None:
+    problem, work = BY_HAND[way]
+    assert costs.WORK[way](problem) == pytest.approx(work)
+
+
+def test_the_price_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, _ = BY_HAND["direct"]
+    monkeypatch.setitem(costs.PRICES, ("convolution", "direct", "grouped"), (1e-9, 2e-9, 1.0, 3e-9, 4e-9, 5e-9, 6e-6))
+    monkeypatch.setitem(costs.COMPILE, ("convolution", "direct"), 0.25)
+    spent = (161280 + 2 * 5040 + 3 * 1890 + 4 * 4760 + 5 * 612) * 1e-9 + 6e-6 + 0.25 / 1000
+    assert costs.seconds("convolution", "direct", problem) == pytest.approx(spent)
+
+
+def kernel_of(*window: int, **rest: Any) -> Problem:
+    """Of images of 20 × 20 pixels, 2 of them, with 4 channels and 8 features."""
+    return Problem(geometry_of((20, 20), window, **rest), 2, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("way", "problem", "exact", "is_allowed"),
+    [
+        ("winograd of 2", kernel_of(3, 2), True, True),
+        ("winograd of 4", kernel_of(2, 3), False, True),
+        ("winograd of 4", kernel_of(3, 3), True, False),
+        ("winograd of 2", kernel_of(3, 3, strides=2), False, False),
+        ("winograd of 2", kernel_of(3, 3, dilation=2), False, False),
+        ("winograd of 2", kernel_of(3, 3, groups=2), False, False),
+        ("shifted", kernel_of(4, 8), False, True),  # 32 positions
+        ("shifted", kernel_of(3, 11), False, False),
+        ("shifted", kernel_of(3, 3, groups=4), False, True),  # a group is one channel
+        ("shifted", kernel_of(3, 3, groups=2), False, False),
+        ("shifted", kernel_of(3, 3)._replace(channels=1), False, False),
+        ("shifted", kernel_of(3, 3)._replace(channels=2), False, True),
+        ("widened", kernel_of(3, 3), False, True),
+        ("widened", kernel_of(3, 3)._replace(features=16), False, True),
+        ("widened", kernel_of(3, 3)._replace(features=17), False, False),
+        ("widened", kernel_of(3, 3, groups=2), False, False),
+        ("widened", kernel_of(3, 3, dilation=(2, 1)), False, True),
+        ("widened", kernel_of(3, 3, dilation=(1, 2)), False, False),
+        ("patches", kernel_of(9, 9, groups=2), True, True),
+        ("direct", kernel_of(9, 9, groups=2), True, True),
+    ],
+)
+def test_what_is_allowed_by_hand(way: str, problem: Problem, exact: bool, is_allowed: bool) -> None:
+    assert costs.allowed(way, problem, 4, exact) == is_allowed
+
+
+def test_the_fft_is_allowed_for_large_kernels_whose_spectra_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "FFT_IS_SAFE", True)
+    assert costs.allowed("fft", kernel_of(1, 17), 4, exact=True)
+    assert not costs.allowed("fft", kernel_of(4, 4), 4, exact=True)
+    for itemsize in (4, 8):
+        # a complex number for each of 400 pixels: of 4 channels and 8 features an image, and of 32 kernels
+        most = int(((32 << 20) / (2 * itemsize * 400) - 32) / 12)
+        assert costs.allowed("fft", kernel_of(5, 5)._replace(batch=most), itemsize, exact=True)
+        assert not costs.allowed("fft", kernel_of(5, 5)._replace(batch=most + 1), itemsize, exact=True)
+    monkeypatch.setattr(costs, "FFT_IS_SAFE", False)
+    assert not costs.allowed("fft", kernel_of(1, 17), 4, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [
+        (kernel_of(3, 3, groups=2), "grouped"),
+        (kernel_of(3, 3)._replace(channels=1), "single"),
+        (kernel_of(3, 3)._replace(channels=2, features=16), "narrow"),
+        (kernel_of(3, 3)._replace(channels=2, features=17), "wide"),
+        (kernel_of(3, 3)._replace(channels=17, features=2), "wide"),
+    ],
+)
+def test_sorts_by_hand(problem: Problem, kind: str) -> None:
+    assert costs.sort(problem) == kind
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
