@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -95,6 +96,18 @@ def test_a_wrong_input_is_refused_at_tracing_too(layer, x, kind, text):
     """With parameters for another input: what the input lacks is said first."""
     params, state = init(Dense(3), SDS((8, 2), jnp.float32)) if layer.name == "dense" else ({}, {})
     assert raised(lambda: apply(layer, params, state, x), kind, text) == []
+
+
+def test_what_has_a_shape_is_not_yet_an_array():
+    with pytest.raises(ValueError, match=r"Dense expects x of shape .* got \(8, 3\)"):
+        Dense(3).init(KEY, SimpleNamespace(shape=(8, 3)))
+
+
+def test_other_ranks_are_hinted_at_where_they_would_do():
+    for layer, hint in ((fnn.MaxPool(2), " One and three spatial axes work too."), (fnn.MaxPool((2, 2)), "")):
+        with pytest.raises(ValueError, match="MaxPool expects") as caught:
+            layer.init(KEY, ROWS)
+        assert str(caught.value).endswith(f", got (8, 3072).{hint}")
 
 
 def test_a_batch_of_one_has_no_variance():
@@ -277,25 +290,26 @@ def test_a_misspelt_option_of_a_combinator_that_takes_names():
 
 
 NOT_LAYERS = {
-    "serial": lambda function: fnn.serial(fnn.Relu, function),
-    "serial, named": lambda function: fnn.serial(act=function),
-    "parallel": lambda function: fnn.parallel(function),
-    "branch": lambda function: fnn.branch(function),
-    "residual": lambda function: fnn.residual(function),
-    "shortcut": lambda function: fnn.residual(fnn.Relu, shortcut=function),
-    "graph": lambda function: fnn.graph({"y": ("act", "x")}, act=function),
-    "repeat": lambda function: fnn.repeat(function, 2),
-    "remat": lambda function: fnn.remat(function),
-    "frozen": lambda function: fnn.frozen(function),
-    "mixed_precision": lambda function: fnn.mixed_precision(function),
+    "serial expects a Layer as argument 2": lambda function: fnn.serial(fnn.Relu, function),
+    "serial expects a Layer as 'act'": lambda function: fnn.serial(act=function),
+    "parallel expects a Layer as argument 1": lambda function: fnn.parallel(function),
+    "branch expects a Layer as argument 1": lambda function: fnn.branch(function),
+    "residual expects a Layer as 'body'": lambda function: fnn.residual(function),
+    "residual expects a Layer as 'shortcut'": lambda function: fnn.residual(fnn.Relu, shortcut=function),
+    "graph expects a Layer as 'act'": lambda function: fnn.graph({"y": ("act", "x")}, act=function),
+    "repeat expects a Layer as its block": lambda function: fnn.repeat(function, 2),
+    "remat expects a Layer as its argument": lambda function: fnn.remat(function),
+    "frozen expects a Layer as its argument": lambda function: fnn.frozen(function),
+    "evaluating expects a Layer as its argument": lambda function: fnn.evaluating(function),
+    "mixed_precision expects a Layer as its argument": lambda function: fnn.mixed_precision(function),
 }
 
 
-@pytest.mark.parametrize("combine", NOT_LAYERS.values(), ids=NOT_LAYERS)
-def test_a_function_where_a_layer_is_expected(combine):
-    with pytest.raises(TypeError, match=r"expects a Layer .*call it: tanh\(…\).*fnn\.elementwise\(tanh\)"):
+@pytest.mark.parametrize(("said", "combine"), NOT_LAYERS.items())
+def test_a_function_where_a_layer_is_expected(said, combine):
+    with pytest.raises(TypeError, match=rf"^{said}.*, got .*call it: tanh\(…\).*fnn\.elementwise\(tanh\)"):
         combine(jnp.tanh)
-    with pytest.raises(TypeError, match=r"expects a Layer .*call it: Dropout\(…\)"):
+    with pytest.raises(TypeError, match=rf"^{said}.*, got .*call it: Dropout\(…\)"):
         combine(fnn.Dropout)
 
 

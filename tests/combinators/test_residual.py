@@ -53,3 +53,36 @@ def test_a_pair_of_inputs_is_refused(key):
     net = fnn.residual(fnn.parallel(fnn.Relu, fnn.Tanh), shortcut=fnn.parallel(fnn.Relu, fnn.Tanh))
     with pytest.raises(ValueError, match="residual adds"):
         net.init(key, (X, X))
+
+
+def test_the_shapes_of_nested_combinators_are_found_once(key):
+    """Not once for each level above: those of a deep network would never be found."""
+    traced = []
+
+    def apply(params, state, x, /, *, train, key=None):
+        traced.append(x.shape)
+        return x, state
+
+    net = fnn.Layer(lambda key, x: ({}, {}), apply, "counted")
+    for wrap in (fnn.residual, fnn.serial, fnn.branch, lambda body: fnn.graph({"y": ("body", "x")}, body=body)) * 2:
+        net = wrap(net)
+    jax.eval_shape(net.init, key, X)
+    assert len(traced) == 1
+
+
+def test_what_was_initialized_last_tells_what_a_layer_makes(key):
+    traced = []
+    other, inner = fnn.serial(fnn.Dense(2)), fnn.serial(fnn.Dense(3))
+
+    def init(key, x, /):
+        other.init(key, x)  # thrown away
+        return inner.init(key, x)
+
+    def count(dense):
+        return lambda *args, **options: (traced.append(1), dense(*args, **options))[1]
+
+    inner = fnn.serial(fnn.Layer(fnn.Dense(3).init, count(fnn.Dense(3).apply), "dense"))
+    net = fnn.serial(fnn.Layer(init, inner.apply, "mine"), fnn.Dense(4))
+    params, _ = net.init(key, X)
+    assert params["dense1"]["kernel"].shape == (3, 4)
+    assert len(traced) == 1

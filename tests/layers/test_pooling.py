@@ -1,7 +1,7 @@
 """The pools against explicit windows in float64 NumPy and PyTorch: outputs and gradients."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -237,6 +237,17 @@ def test_flatten_is_row_major() -> None:
     problem = draw(fnn.Flatten, (2, 3, 4, 5), seed=5)
     wanted = Outcome(problem.x.reshape(2, 60), {"x": problem.w.reshape(2, 3, 4, 5)})
     assert_outcome(evaluate(fnn.Flatten, problem)[0], wanted, 0)
+
+
+def test_where_there_is_no_padding_none_is_counted() -> None:
+    """An average over whole windows divides by a number; only at padded borders are the pixels counted."""
+
+    def program(layer: fnn.Layer) -> str:
+        return str(jax.make_jaxpr(partial(layer.apply, {}, {}, train=False))(jnp.ones((2, 6, 6, 3))))
+
+    whole = program(fnn.AvgPool(2, count_padding=True))
+    assert program(fnn.AvgPool(2)) == whole
+    assert program(fnn.AvgPool(2, padding=1)) != program(fnn.AvgPool(2, padding=1, count_padding=True))
 
 
 def test_padding_never_wins() -> None:

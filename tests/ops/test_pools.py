@@ -13,6 +13,7 @@ from jax import lax
 from ops.problems import Array, assert_near, geometry_of, padded_with, places, run
 
 from fnn import ops
+from fnn.ops.cpu import pooling as cpu_pooling
 from fnn.ops.geometry import Geometry
 
 SEEDS = range(2)
@@ -114,6 +115,29 @@ def test_random_pools_cover_what_they_should() -> None:
         both = [a and b for a, b in zip(one, side_by_side, strict=True)]
         neither = [not a and b for a, b in zip(one, side_by_side, strict=True)]
         assert min(sum(both), sum(neither)) >= 3
+
+
+def operations(function: Any, *arrays: Any) -> list[str]:
+    return [str(equation.primitive) for equation in jax.make_jaxpr(function)(*arrays).eqns]
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(16, 0), (48, 0), (15, 1), (17, 1), (1, 1)])
+def test_what_is_spread_over_tiles_is_kept_as_it_lies_unless_channels_fill_cache_lines(
+    channels: int, kept: int
+) -> None:
+    geometry = geometry_of((6, 6), (2, 2), 2)
+    x, w = draw(geometry, 2, channels)
+    made = operations(partial(cpu_pooling.max_pool_cotangent, geometry=geometry), x, w)
+    assert made.count("layout_constraint") == kept
+    assert made.count("optimization_barrier") == 1  # the place of each maximum is found once, not for each reader
+
+
+@pytest.mark.parametrize("function", [cpu_pooling.max_pool, cpu_pooling.sum_pool])
+@pytest.mark.parametrize("geometry", [geometry_of((9,), (4,), 3), geometry_of((4, 5, 4), (2, 2, 2), 2)], ids=str)
+def test_each_axis_is_reduced_before_the_next(function: Any, geometry: Geometry) -> None:
+    made = operations(partial(function, geometry=geometry), draw(geometry, 2, 3)[0])
+    assert made.count("optimization_barrier") == geometry.rank
+    assert made.count("max") + made.count("add") == sum(window - 1 for window in geometry.window)
 
 
 SHAPES = [

@@ -6,8 +6,10 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.fft
 from ops.problems import (
     Array,
     Operands,
@@ -26,7 +28,8 @@ from ops.problems import (
 )
 
 from fnn.ops import xla
-from fnn.ops.cpu import costs, images, kernel_ways, phases, ways, winograd
+from fnn.ops.cpu import convolution, costs, images, kernel_ways, phases, ways, winograd
+from fnn.ops.geometry import Geometry
 
 BOTH: list[tuple[ModuleType, str]] = [(module, way) for module in (ways, kernel_ways) for way in module.WAYS]
 
@@ -113,6 +116,74 @@ def test_what_does_not_fit_the_cache_is_done_in_rounds(
     assert 1 < taken[2] == taken[3] <= 7
     assert taken[4] == taken[5] == 1
     assert ["while" in lowered for lowered in text] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("which", "question"),
+    {
+        # 8 × 7 places, each of whose windows has 3 × 2 pixels of 5 numbers
+        (ways, "patches"): (7, 8 * 7 * 6 * 5 * 4, 1 << 20),
+        (kernel_ways, "patches"): (7, 8 * 7 * 6 * 5 * 4, 1 << 20),
+        # image and output, 6 numbers for every 4
+        (ways, "winograd of 4"): (7, (10 * 8 * 5 + 8 * 7 * 6) * 4 * 6 // 4, 2 << 20),
+        (ways, "winograd of 2"): (7, (10 * 8 * 5 + 8 * 7 * 6) * 4 * 4 // 2, 2 << 20),
+        # 6 transformed images of 2 tiles in the height, whose windows are 1 × 2, and gradients
+        (kernel_ways, "winograd of 4"): (7, 2 * 7 * (2 * 5 + 6) * 6 * 4, 4 << 20),
+        (kernel_ways, "winograd of 2"): (7, 4 * 7 * (2 * 5 + 6) * 4 * 4, 4 << 20),
+    }.items(),
+)  # fmt: skip
+def test_how_much_a_round_has_by_hand(
+    which: tuple[ModuleType, str], question: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, way = which
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(module, "split_batch", lambda *given: asked.append(given) or 1)
+    monkeypatch.setattr(module, "IN_CACHE", 1 << 20)
+    problem = Problem(geometry_of((10, 8), (3, 2)), 7, 5, 6)
+    x, kernel, w = cast(draw(problem))
+    jax.eval_shape(partial(module.WAYS[way], geometry=problem.geometry), x, kernel if module is ways else w)
+    assert asked == [question]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "beforehand"),
+    [
+        (geometry_of((5, 4), (3, 3), padding=((1, 0), (0, 2))), []),
+        (geometry_of((5, 4), (3, 3), padding=((-1, 2), (0, 1))), [(-1, 2), (0, 0)]),
+        (geometry_of((2, 4), (3, 3), padding=((1, 0), (0, 2))), [(1, 0), (0, 2)]),  # 9 pixels see 8
+        (geometry_of((3, 3), (3, 3), padding=1), []),
+    ],
+)
+def test_xlas_own_is_padded_beforehand_only_where_it_must(
+    geometry: Geometry, beforehand: list[tuple[int, int]]
+) -> None:
+    x, kernel, _ = cast(draw(Problem(geometry, 2, 3, 4)))
+    traced = jax.make_jaxpr(partial(ways.direct, geometry=geometry))(x, kernel)
+    padded = [
+        tuple(pair[:2] for pair in e.params["padding_config"][1:-1]) for e in traced.eqns if str(e.primitive) == "pad"
+    ]
+    assert padded == ([tuple(beforehand)] if beforehand else [])
+
+
+def test_lengths_for_fourier_are_the_next_of_small_factors() -> None:
+    for n in range(1, 700):
+        assert ways._fast_length(n) == scipy.fft.next_fast_len(n, real=True)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("dtype", "itemsize"), [("float32", 4), ("float64", 8), ("bfloat16", 4)])
+def test_the_way_is_chosen_for_the_problem_at_hand(
+    dtype: str, itemsize: int, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(costs, "fastest", lambda *given: asked.append(given) or "direct")
+    problem = Problem(geometry_of((10, 8), (3, 2)), 7, 5, 6)
+    with jax.enable_x64(dtype == "float64"):
+        x, kernel, w = (jnp.asarray(operand, dtype) for operand in draw(problem))
+        y = convolution.convolve(x, kernel, geometry=problem.geometry, exact=exact)
+        by_kernel = convolution.kernel_gradient(x, w, geometry=problem.geometry, exact=exact)
+    assert (y.dtype, by_kernel.dtype) == (dtype, dtype)
+    assert asked == [(kind, problem, itemsize, exact) for kind in ("convolution", "kernel gradient")]
 
 
 def test_a_batch_is_split_into_rounds_that_fit_and_divide_it_where_they_can() -> None:
