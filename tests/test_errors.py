@@ -315,8 +315,9 @@ def test_a_function_where_a_layer_is_expected(said, combine):
 
 @pytest.mark.parametrize("thing", [3, "relu", None, (fnn.Relu, fnn.Relu), [fnn.Relu]])
 def test_something_else_where_a_layer_is_expected(thing):
-    with pytest.raises(TypeError, match="serial expects a Layer as argument 2, got"):
+    with pytest.raises(TypeError, match="serial expects a Layer as argument 2, got") as caught:
         fnn.serial(fnn.Relu, thing)
+    assert ("Unpack it" in str(caught.value)) == isinstance(thing, tuple | list)
 
 
 def test_lists_and_pairs_have_hints_of_their_own():

@@ -1,5 +1,7 @@
 """Keys by name."""
 
+import hashlib
+
 import jax
 import numpy as np
 
@@ -18,9 +20,12 @@ def test_every_bit_of_a_names_number_counts() -> None:
     assert max(number_of(f"layer{i}") for i in range(300)) > 1 << 60
 
 
-def test_a_name_has_the_same_number_for_ever() -> None:
+def test_a_name_has_the_same_key_for_ever() -> None:
     """If this changes, every saved seed gives another network."""
-    assert number_of("conv1") == int.from_bytes(
-        __import__("hashlib").blake2b(b"conv1", digest_size=8).digest(), "little"
-    )
+    number = int.from_bytes(hashlib.blake2b(b"conv1", digest_size=8).digest(), "little")
+    assert number_of("conv1") == number == 9823698235986284155
+    key = jax.random.key(0)
+    halves = jax.random.fold_in(jax.random.fold_in(key, np.uint32(number >> 32)), np.uint32(number & 0xFFFFFFFF))
+    for made in (halves, named_key(key, "conv1")):
+        np.testing.assert_array_equal(jax.random.key_data(made), np.array([1852963967, 1649892077], np.uint32))
     assert number_of("conv1") != number_of("conv2")

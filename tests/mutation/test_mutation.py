@@ -60,10 +60,11 @@ def test_every_bug_leaves_a_file_that_parses():
 
 def test_quick_tests_of_every_function_are_run_first(tmp_path):
     seconds = {"a.py::slow": 9.0, "a.py::each[1]": 0.1, "a.py::each[2]": 0.2, "b.py::other": 1.0, "b.py::long": 50.0}
+    seconds |= {"a.py::each[3]": 0.9}  # the third of its function, after 0.3 seconds of the others
     (tmp_path / "lines.json").write_text(json.dumps({"seconds": seconds, "lines": {"f.py": {"2": list(seconds)}}}))
     lines = Lines(tmp_path / "lines.json")
     place = Mutant("f.py", 2, (0, 1), "x", "y")
-    assert lines.tests_for(place) == ["a.py::each[1]", "b.py::other", "a.py::slow"]
+    assert lines.tests_for(place) == ["a.py::each[1]", "a.py::each[2]", "b.py::other", "a.py::each[3]", "a.py::slow"]
     assert lines.tests_for(place._replace(line=1)) == lines.tests_for(place)  # run at import: all tests of the file
     assert lines.tests_for(place._replace(file="g.py")) == []
 
