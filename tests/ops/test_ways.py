@@ -197,6 +197,22 @@ def test_a_batch_is_split_into_rounds_that_fit_and_divide_it_where_they_can() ->
             assert size % rounds == 0
 
 
+@pytest.mark.parametrize(
+    ("question", "rounds"),
+    [
+        ((8, 1, 64), 1),  # fits
+        ((8, 10, 50), 2),  # 1.6 times as much as fits
+        ((8, 10, 60), 1),  # 1.33 times
+        ((10, 3, 10), 3),  # 3 and 4 do not divide 10, and 5 would be too many
+        ((10, 4, 10), 5),  # 4 does not, 5 does
+        ((12, 7, 12), 7),  # from 7 to 10 none divides 12, and 12 would be too many
+        ((5, 100, 1), 5),
+    ],
+)
+def test_rounds_by_hand(question: tuple[int, int, int], rounds: int) -> None:
+    assert images.split_batch(*question) == rounds
+
+
 @pytest.mark.parametrize("outputs", [2, 4])
 def test_winograds_matrices_filter_without_error(outputs: int) -> None:
     made = winograd.transforms(outputs)
