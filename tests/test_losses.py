@@ -280,7 +280,9 @@ def test_a_class_that_is_ruled_out_costs_nothing():
     np.testing.assert_array_equal(fnn.losses.binary_cross_entropy(certain, jnp.array([[1.0, 0.0]])), [0])
 
 
-@pytest.mark.parametrize("labels", [np.array([2**32]), np.array([2**32 + 1], np.uint64), np.array([-1])])
+@pytest.mark.parametrize(
+    "labels", [np.array([2**32]), np.array([2**32 + 1], np.uint64), np.array([-1]), np.array([-(2**32)])]
+)
 def test_numpy_labels_are_judged_before_they_are_narrowed(labels):
     assert np.isnan(fnn.losses.softmax_cross_entropy(jnp.ones((1, 3)), labels)).all()
 

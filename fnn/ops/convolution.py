@@ -58,16 +58,15 @@ def convolve_transposed(
     The arguments are `convolve`'s; `padding` is what is cut from the result, and a negative number adds zeros. The
     output is `(size − 1)·stride + window − low − high` long on each axis.
     """
-    axes = tuple(range(len(strides)))
     window = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)]
     # An explicit pad between the pixels and not lhs_dilation, whose gradient is slow on GPUs (jax issue 31662).
     spread = [
         (w - 1 - low, w - 1 - high, stride - 1) for w, (low, high), stride in zip(window, padding, strides, strict=True)
     ]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spread, (0, 0, 0)])
-    ones = [1] * len(axes)
-    no_padding = [(0, 0)] * len(axes)
-    flipped = jnp.flip(kernel, axes)
+    rank = len(strides)
+    ones, no_padding = [1] * rank, [(0, 0)] * rank
+    flipped = jnp.flip(kernel, range(rank))
     return convolve(x, flipped, strides=ones, padding=no_padding, dilation=dilation, groups=groups)
 
 

@@ -77,7 +77,7 @@ def test_every_layer_is_right(name: tuple[str, str], key: jax.Array) -> None:
     x = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), example(entry.shape))
     params, state = entry.layer.init(key, x)
     if name[0] == "mixed_precision":
-        with pytest.raises(ValueError, match="computes in b?float16"):
+        with pytest.raises(ValueError, match=r"computes in b?float16"):
             fnn.check_gradients(entry.layer, params, state, x, train=True, key=key)
         return
     if name[0] == "frozen":  # which stops the gradient of its parameters, and of nothing else

@@ -220,3 +220,8 @@ def test_other_numbers_than_floats_are_convolved_as_lax_does(dtype: Any) -> None
     got, wanted = run(convolve, x, kernel), run(partial(plain_convolve, geometry), x, kernel)
     assert got.dtype == wanted.dtype == dtype
     np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_window_that_does_not_fit_has_no_place() -> None:
+    assert geometry_of((2, 9), (5, 3), (1, 2)).places == (0, 4)
+    assert geometry_of((2,), (4,), 1, 1).places == (1,)

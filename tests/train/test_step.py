@@ -33,6 +33,16 @@ def test_sgd_step_is_the_formula() -> None:
     assert int(after.step) == 1
 
 
+def test_an_example_of_several_classes_is_right_in_the_one_of_the_largest_share() -> None:
+    layer, batch = fnn.Dense(2), quadratic_batch()
+    shares = jnp.asarray([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.0, 1.0], [0.51, 0.49]], jnp.float32)
+    before = train.init_train_state(layer, optax.sgd(0.3), 0, batch.images)
+    step = train.make_step(layer, optax.sgd(0.3), losses.softmax_cross_entropy)
+    accuracies = [float(step(before, batch._replace(labels=labels))[1].accuracy) for labels in (batch.labels, shares)]
+    assert accuracies[0] == accuracies[1]
+    assert 0 < accuracies[0] < 1
+
+
 def test_the_key_stays_and_each_step_draws_its_own_mask() -> None:
     layer, batch = fnn.serial(drop=fnn.Dropout(0.5), head=fnn.Dense(2)), quadratic_batch()
     still = optax.sgd(0.0)  # parameters do not move, so only the masks can change the loss

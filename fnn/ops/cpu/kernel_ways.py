@@ -60,20 +60,16 @@ def patches(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
 
 def shifted(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """One product for each position of the kernel: channel by channel where a group is one channel."""
-    groups, features = geometry.groups, y.shape[-1]
-    per_group = x.shape[-1] // groups
-    y = y.reshape(*y.shape[:-1], groups, features // groups)
+    channels, features = x.shape[-1], y.shape[-1]
 
     def one(view: jax.Array) -> jax.Array:
-        if groups == 1:
-            return _product(view, y[..., 0, :])
-        view = view.reshape(*view.shape[:-1], groups, per_group)
-        if per_group == 1:
-            return jnp.sum(view * y, range(geometry.rank + 1)).reshape(1, features)
-        return jnp.einsum("...gc,...go->cgo", view, y).reshape(per_group, features)
+        if geometry.groups == 1:
+            return _product(view, y)
+        each = y.reshape(*y.shape[:-1], channels, features // channels)
+        return jnp.sum(view[..., None] * each, range(geometry.rank + 1)).reshape(1, features)
 
     made = [one(view) for view in shifts(pad(x, geometry.padding), geometry)]
-    return jnp.stack(made).reshape(*geometry.window, per_group, features)
+    return jnp.stack(made).reshape(*geometry.window, channels // geometry.groups, features)
 
 
 def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int) -> jax.Array:

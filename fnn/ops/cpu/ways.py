@@ -63,7 +63,7 @@ def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
     views = shifts(pad(x, geometry.padding), geometry)
     total = None
     for view, matrix in zip(views, matrices, strict=True):
-        product = _product(view, matrix) if geometry.groups == 1 else _grouped(view, matrix, geometry.groups)
+        product = _product(view, matrix) if geometry.groups == 1 else _scaled(view, matrix)
         total = product if total is None else total + product
     assert total is not None, "a kernel has at least one position"
     return total
@@ -148,14 +148,11 @@ def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
     return lax.dot_general(x, matrix, (((x.ndim - 1,), (0,)), ((), ())))
 
 
-def _grouped(x: jax.Array, matrix: jax.Array, groups: int) -> jax.Array:
-    per_group, features = matrix.shape
-    if per_group == 1:
-        x = jnp.repeat(x, features // groups, axis=-1) if features > groups else x
-        return x * jnp.broadcast_to(matrix[0], x.shape)
-    x = x.reshape(*x.shape[:-1], groups, per_group)
-    y = jnp.einsum("...gc,cgo->...go", x, matrix.reshape(per_group, groups, features // groups))
-    return y.reshape(*y.shape[:-2], features)
+def _scaled(x: jax.Array, factors: jax.Array) -> jax.Array:
+    """Scales each channel by its features' factors, `(1, features)`: the product where a group is one channel."""
+    features = factors.shape[-1]
+    x = jnp.repeat(x, features // x.shape[-1], axis=-1) if features > x.shape[-1] else x
+    return x * jnp.broadcast_to(factors[0], x.shape)
 
 
 WAYS = {
