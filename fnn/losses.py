@@ -138,7 +138,7 @@ def _targets(logits: jax.Array, labels: Any, loss: str) -> tuple[jax.Array, jax.
 
 def _weigh(weights: jax.Array, terms: jax.Array) -> jax.Array:
     """Returns `weights · terms`, 0 where the weight is 0, also if the term is infinite there."""
-    return jnp.where(weights == 0, 0, weights * jnp.where(weights == 0, 0, terms))
+    return weights * jnp.where(weights == 0, 0, terms)
 
 
 def _same_shape(logits: jax.Array, labels: Any, loss: str) -> jax.Array:

@@ -177,6 +177,17 @@ def test_float64_keeps_its_digits(case: Case) -> None:
         assert_close(next_state[name], value, 1e-10, f"running {name}")
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("layer", [fnn.BatchNorm(), fnn.LayerNorm(), fnn.GroupNorm(2)], ids=lambda layer: layer.name)
+def test_half_precision_is_rounded_once(layer: fnn.Layer, dtype: Any, key: jax.Array) -> None:
+    x = jax.random.normal(key, (50, 4, 8)).astype(dtype)
+    params, state = layer.init(key, x)
+    params = {"scale": params["scale"] * 1.37, "bias": params["bias"] + 0.21}
+    half, wide = (layer.apply(params, state, x.astype(as_type), train=True)[0] for as_type in (dtype, jnp.float32))
+    assert half.dtype == dtype
+    assert (half == wide.astype(dtype)).mean() > 0.99  # rounded twice, one in seven would differ
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.bfloat16, 3e-2), (jnp.float16, 4e-3)])
 @pytest.mark.parametrize("kind", ["batch", "layer", "group"])
 def test_half_precision_is_near(kind: str, dtype: Any, tolerance: float) -> None:
