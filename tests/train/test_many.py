@@ -1,6 +1,7 @@
 """Many models at once are each what `fit` makes of it alone."""
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 import fnn
 from fnn import data, train
 from fnn.data import augment
+from fnn.losses import softmax_cross_entropy
 from fnn.train import Many, Model, fit_many
 from fnn.train.many import Way, memory, way
 from fnn.train.many.models import make_runs
+from fnn.train.many.programs import make_programs
 from fnn.train.many.way import arrange
 
 pytestmark = pytest.mark.usefixtures("optax_promotes")
@@ -170,6 +173,22 @@ def test_groups_are_tried_where_there_are_more_models_than_one_has(
     assert choose(5, 1) == ("together", once[:2])
     seconds["in turns"] = 1.5  # a program of several is slower
     assert choose(5, 2) == ("in turns", once)
+
+
+def test_nothing_is_compiled_in_a_thread(split: data.Split) -> None:
+    """Where it would not see settings that were made by `with`, and the others would compile the same."""
+    at: list[threading.Thread] = []
+
+    def recording(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+        at.append(threading.current_thread())
+        return optax.sgd(hyper["learning_rate"])
+
+    runs = make_runs([Model(f"{n}", n, {"learning_rate": 0.1}) for n in range(4)], split, 50, False)
+    programs = make_programs(network(), recording, softmax_cross_entropy, None, "halt", (50, *split.image_shape))(2)
+    taken = way._measure(programs, (split.images, split.labels), {"in groups": arrange(runs, "in groups", 2)})
+    assert taken["in groups"] > 0
+    assert set(at) == {threading.main_thread()}
+    assert len(at) <= 3  # to begin, its shapes, and to take steps
 
 
 def bytes_in(tree: Any) -> int:

@@ -62,8 +62,10 @@ def make_runs(models: Sequence[Model], split: Split, batch_size: int, drop_last:
 
 
 def shape_of(group: Sequence[Run]) -> tuple[int, int, int]:
-    """Returns how many runs a group has, how many samples each learns from and at most is judged by: what its programs
-    are compiled for."""
+    """Returns how many runs a group has, and by how many samples each learns and at most is judged.
+
+    Groups of one shape share their compiled programs.
+    """
     judges = (run.model.validation for run in group)
     return len(group), len(group[0].samples), max(0 if judge is None else len(judge) for judge in judges)
 

@@ -97,6 +97,7 @@ def _time(programs: Programs, data: Any, arrangement: Arrangement, count: np.int
     for runs in some:
         standing, hyper, moments = begin(programs, runs, form)
         ready.append((standing, hyper, moments, combine([run.orders(0)[0] for run in runs], form)))
+        programs.run_steps[form].compile(data, *ready[-1], count)  # here, and not in each thread
     jax.block_until_ready(ready)
 
     def run(inputs: Any, tell: Callable[..., Any] | None = None) -> None:
