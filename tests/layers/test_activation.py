@@ -190,6 +190,14 @@ def test_softmax_sums_in_float32(dtype: Any) -> None:
     assert set(np.asarray(y, np.float64).ravel()) == {2.0**-12}
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("layer", [fnn.Softmax, fnn.LogSoftmax], ids=lambda layer: layer.name)
+def test_softmax_is_rounded_once(layer: fnn.Layer, dtype: Any) -> None:
+    x = jax.random.normal(jax.random.key(0), (40, 10)).astype(dtype)
+    half, wide = (layer.apply({}, {}, x.astype(as_type), train=False)[0] for as_type in (dtype, jnp.float32))
+    assert (half == wide.astype(dtype)).all()
+
+
 @pytest.mark.parametrize("layer", [layer for layer, *_ in (ACTIVATIONS | SOFTMAXES).values()], ids=lambda x: x.name)
 def test_has_no_parameters_and_wants_floats(layer: fnn.Layer) -> None:
     assert layer.init(jax.random.key(0), jnp.ones((2, 3))) == ({}, {})
