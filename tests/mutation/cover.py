@@ -12,6 +12,7 @@ import pytest
 TESTS = (
     "tests/test_keys.py", "tests/test_layer.py", "tests/test_errors.py", "tests/test_losses.py",
     "tests/test_intermediates.py", "tests/combinators", "tests/layers", "tests/ops", "tests/train/test_step.py",
+    "tests/train/test_nonfinite_steps.py", "tests/train/test_averages_and_early_stopping.py",
     "tests/train/test_optimizers.py", "tests/test_laws.py", "tests/fuzz/test_fuzz.py",
 )  # fmt: skip
 """The tests of the core, the layers, the operations under them, the losses and the training step."""
