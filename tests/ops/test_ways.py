@@ -165,6 +165,14 @@ def test_xlas_own_is_padded_beforehand_only_where_it_must(
     assert padded == ([tuple(beforehand)] if beforehand else [])
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(32, 2), (16, 2), (24, 1), (1, 1)])
+def test_matrices_are_transposed_by_whole_cache_lines_where_they_can(rows: int, steps: int) -> None:
+    matrices = jnp.arange(2.0 * rows * 3).reshape(2, rows, 3)
+    np.testing.assert_array_equal(jax.jit(images.transposed)(matrices), matrices.swapaxes(1, 2))
+    equations = jax.make_jaxpr(images.transposed)(matrices).eqns
+    assert [str(equation.primitive) for equation in equations].count("layout_constraint") == steps
+
+
 def test_lengths_for_fourier_are_the_next_of_small_factors() -> None:
     for n in range(1, 700):
         assert ways._fast_length(n) == scipy.fft.next_fast_len(n, real=True)
