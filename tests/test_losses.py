@@ -258,7 +258,7 @@ def test_l2_counts_kernels_only() -> None:
 
 def test_l2_by_hand_and_of_nothing() -> None:
     assert l2({"dense": {"kernel": jnp.array([[1.0, 2.0], [3.0, 4.0]]), "bias": jnp.array([9.0])}}, 0.5) == 15
-    assert l2({}) == 0
+    assert (l2({}), l2({}).dtype) == (0, jnp.float32)
     assert l2({"norm": {"scale": jnp.ones(3), "bias": jnp.ones(3), "mean": jnp.ones(3)}}) == 0
 
 

@@ -59,13 +59,18 @@ def _code(node: ast.AST) -> Iterator[ast.expr]:
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "bases"):
             continue
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom) or _is_guard(node):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.expr) and not isinstance(child, ast.JoinedStr):
                 yield child
             if isinstance(child, ast.AST):
                 yield from _code(child)
+
+
+def _is_guard(node: ast.AST) -> bool:
+    """Whether it is a `strict=True`, by which the code checks itself: without it, code that is right does the same."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _wrong(node: ast.expr) -> Iterator[ast.expr]:
@@ -106,5 +111,5 @@ def _wrong_calls(function: ast.expr, arguments: list[ast.expr], keywords: list[a
     if 1 <= len(arguments) <= 2 and not starred and not keywords:
         yield arguments[0]  # the call forgotten: a cast, a stop_gradient, a key's derivation
     for i, keyword in enumerate(keywords):
-        if keyword.arg:
+        if keyword.arg and not _is_guard(keyword):
             yield ast.Call(function, arguments, keywords[:i] + keywords[i + 1 :])  # left to its default

@@ -50,6 +50,12 @@ def test_each_kind_of_bug(tmp_path, source, wrong):
     assert f"y = ({wrong})\n" in planted(tmp_path, f"y = {source}\n").values()
 
 
+def test_what_only_checks_the_code_itself_is_left_alone(tmp_path):
+    assert set(planted(tmp_path, "pairs = zip(a, b, strict=True)\n")) == {
+        "zip(a, b, strict=True) → zip(b, a, strict=True)"
+    }
+
+
 def test_every_bug_leaves_a_file_that_parses():
     mutants = every_mutant(ROOT, SCOPE)
     assert len(mutants) > 4000
