@@ -165,6 +165,16 @@ def test_xlas_own_is_padded_beforehand_only_where_it_must(
     assert padded == ([tuple(beforehand)] if beforehand else [])
 
 
+def test_xlas_own_kernel_gradient_is_given_what_it_reads_in_order() -> None:
+    """Each of its transpositions is kept apart, or XLA would choose a layout through which it jumps."""
+    x, _, w = cast(draw(Problem(geometry_of((5, 4), (3, 3)), 2, 3, 4)))
+    equations = jax.make_jaxpr(partial(kernel_ways.direct, geometry=geometry_of((5, 4), (3, 3))))(x, w).eqns
+    kinds = [str(equation.primitive) for equation in equations]
+    kept = [kind for kind in kinds if kind in ("transpose", "layout_constraint", "conv_general_dilated")]
+    twice = ["transpose", "layout_constraint"] * 2
+    assert kept == ["layout_constraint", *twice, *twice[:2], "conv_general_dilated", "transpose"]
+
+
 @pytest.mark.parametrize(("rows", "steps"), [(32, 2), (16, 2), (24, 1), (1, 1)])
 def test_matrices_are_transposed_by_whole_cache_lines_where_they_can(rows: int, steps: int) -> None:
     matrices = jnp.arange(2.0 * rows * 3).reshape(2, rows, 3)

@@ -163,7 +163,10 @@ def test_an_overflow_halves_the_scale_and_is_no_fault_until_the_scale_is_one() -
     assert equal(after.params, state.params)
     bad = batch._replace(images=batch.images.at[0, 0].set(jnp.nan))
     lowest = state._replace(loss_scale=train.LossScale(jnp.float32(1), jnp.int32(0)))
-    assert not bool(step(lowest, bad)[1].finite)
+    after, metrics = step(lowest, bad)
+    assert not bool(metrics.finite)
+    assert after.loss_scale is not None
+    assert float(after.loss_scale.value) == 1
 
 
 def test_float16_learns_with_a_scaled_loss_what_it_cannot_without() -> None:
