@@ -30,7 +30,6 @@ Reference: Xie, Kirillov, Girshick & He 2019, "Exploring randomly wired neural n
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -50,6 +49,7 @@ from fnn import data, train
 from fnn.analysis.figure import LINES, make_figure
 from fnn.models import resnet_cifar
 from fnn.models.random_graphs import GraphFn, barabasi_albert, erdos_renyi, watts_strogatz
+from fnn.train.many.threads import side_by_side
 
 flags.adopt_module_key_flags(dataset)
 flags.adopt_module_key_flags(optimization)
@@ -111,12 +111,16 @@ def main() -> None:
             tasks[name, seed] = partial(learn_wired, generate, seed)
         kinds: dict[str, list[Learnt]] = {name: [] for name in (RESNET, *generators)}
         # XLA compiles on one core at a time, and Python waits meanwhile: as many programs at once as there are cores.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            done = tqdm(
-                pool.map(lambda task: task(), tasks.values()), "programs", len(tasks), leave=False, disable=None
-            )
-            for (name, _), learnt in zip(tasks, done, strict=True):
-                kinds[name] += learnt
+        with tqdm(total=len(tasks), unit="program", leave=False, disable=None) as bar:
+
+            def run_task(task: Callable[[], list[Learnt]], tell: Callable[[], None]) -> list[Learnt]:
+                learnt = task()
+                tell()
+                return learnt
+
+            done = side_by_side(run_task, list(tasks.values()), bar.update, os.cpu_count() or 1)
+        for (name, _), learnt in zip(tasks, done, strict=True):
+            kinds[name] += learnt
     except ValueError as error:
         raise FlagError(str(error)) from error
 
