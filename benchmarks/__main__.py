@@ -52,6 +52,7 @@ from benchmarks.suite_operations import PEERS as OPERATION_PEERS
 from benchmarks.table import Table
 from experiments import command
 from experiments.command import FlagError
+from fnn.train import keep_memory
 
 SUITE = flags.DEFINE_list("suite", list(SUITES), "What to run.")
 ONLY = flags.DEFINE_list("only", [], "Networks, operations and cases to run, patterns allowed; by default all.")
@@ -61,6 +62,11 @@ BUDGET = flags.DEFINE_float(
     "budget", 60.0, "Seconds after which a row begins no further round; three are always run.", lower_bound=0.0
 )
 DEVICE = flags.DEFINE_enum("device", None, ["cpu", "gpu", "cuda", "tpu"], "Where; by default JAX's choice.")
+KEEP_MEMORY = flags.DEFINE_bool(
+    "keep_memory",
+    True,
+    "Whether the process keeps the memory that it frees, all peers' alike, as fnn.train.fit asks for.",
+)
 OUT = flags.DEFINE_string("out", "runs/benchmarks", "Where results go.")
 
 
@@ -73,6 +79,8 @@ def main() -> None:
     check_peers()
     out = command.make_workdir(OUT.value, "out")
     choose_device()
+    if KEEP_MEMORY.value:
+        keep_memory()
     peers, missing = find_peers(["fnn", *(name for name in NAMES if name in PEERS.value and name != "fnn")])
     if "fnn" in missing:
         raise ImportError(missing["fnn"])

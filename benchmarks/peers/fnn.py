@@ -50,18 +50,20 @@ def _trees(built: dict[str, tuple[fnn.Layer, Any, Any]]) -> tuple[Any, Any]:
 
 
 def build(task: Task) -> Running:
-    """Builds the network with `fnn.serial` and `fnn.residual`, and its step with `fnn.train.make_step`."""
+    """Builds the network with `fnn.serial` and `fnn.residual`, and its step as `fit` does."""
     net, params, state = _layer(task.net)
     batch = train.Batch(jnp.asarray(task.images), jnp.asarray(task.labels))
     optimizer = optax.sgd(task.learning_rate, task.momentum)
     params, state = jax.tree.map(jnp.asarray, (params, state))
     train_state = train.TrainState(params, state, optimizer.init(params), jnp.int32(0), jax.random.key(0))
-    step = jax.jit(train.make_step(net, optimizer, fnn.losses.softmax_cross_entropy), donate_argnums=0)
+    step = train.make_step(net, optimizer, fnn.losses.softmax_cross_entropy)
+    options = train.compiler_options(step, train_state, batch)
+    compiled = jax.jit(step, donate_argnums=0, compiler_options=options)
     infer = jax.jit(lambda params, state, images: net.apply(params, state, images, train=False)[0])
     init = jax.jit(lambda key: net.init(key, batch.images))
 
     def next_step(train_state: train.TrainState, *batch: jax.Array) -> tuple[train.TrainState, jax.Array]:
-        train_state, metrics = step(train_state, train.Batch(*batch))
+        train_state, metrics = compiled(train_state, train.Batch(*batch))
         return train_state, metrics.loss
 
     return running(next_step, infer, train_state, batch, lambda: init(jax.random.key(0)))

@@ -11,6 +11,7 @@ from fnn.train.health import LayerHealth, examine, findings
 from fnn.train.interrupt import Interrupted
 from fnn.train.keeping import Checkpoints
 from fnn.train.many import Many, Model, Trained, fit_many, mean_probabilities
+from fnn.train.memory import compiler_options, keep_memory
 from fnn.train.nonfinite import Blame, first_nonfinite
 from fnn.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, takes_momentum
 from fnn.train.overfit import Overfit, choose_samples, overfit_batch
@@ -54,6 +55,7 @@ __all__ = [
     "by_part",
     "checkpoint",
     "choose_samples",
+    "compiler_options",
     "confusion",
     "epoch_table",
     "examine",
@@ -62,6 +64,7 @@ __all__ = [
     "fit",
     "fit_many",
     "init_train_state",
+    "keep_memory",
     "make_evaluate",
     "make_optimizer",
     "make_step",

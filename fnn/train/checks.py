@@ -43,14 +43,18 @@ def check_validation(train: Split | Streamed, validation: Split | Streamed | Non
         )
 
 
+def batch_shapes(train: Split | Streamed, size: int) -> Batch:
+    """Returns the shapes of a batch as a training step gets it."""
+    images: Any = jax.ShapeDtypeStruct((size, *train.image_shape), jnp.uint8)
+    labels: Any = jax.ShapeDtypeStruct((size,), train.labels.dtype)
+    return Batch(images, labels)
+
+
 def check_steps(step: Callable[..., Any], train_state: TrainState, train: Split | Streamed, sizes: set[int]) -> None:
     """Traces a step for each size of batch, so that what cannot be trained fails now and not at an epoch's end."""
     for size in sorted(sizes):
-        images: Any = jax.ShapeDtypeStruct((size, *train.image_shape), jnp.uint8)
-        labels: Any = jax.ShapeDtypeStruct((size,), train.labels.dtype)
-        batch = Batch(images, labels)
         try:
-            jax.eval_shape(step, train_state, batch)
+            jax.eval_shape(step, train_state, batch_shapes(train, size))
         except ValueError as error:
             error.add_note(f"  in a training step on a batch of {size}; another batch size changes the last batch's")
             raise

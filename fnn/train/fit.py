@@ -14,12 +14,13 @@ from fnn.layer import Layer
 from fnn.losses import softmax_cross_entropy
 from fnn.train.afterwards import explain
 from fnn.train.checkpoint import Snapshot, fingerprint, to_local
-from fnn.train.checks import check_agreement, check_outputs, check_steps, check_validation
+from fnn.train.checks import batch_shapes, check_agreement, check_outputs, check_steps, check_validation
 from fnn.train.course import Course, Epoch, NonfiniteError
 from fnn.train.evaluate import Evaluation, make_evaluate
 from fnn.train.interrupt import Signals, deferred
 from fnn.train.keeping import Checkpoints, Keeper
 from fnn.train.loop import run_epochs
+from fnn.train.memory import compiler_options, keep_memory
 from fnn.train.placement import Placement
 from fnn.train.step import (
     AugmentFn,
@@ -124,6 +125,8 @@ def fit(
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     check_validation(train, validation)
     placement = Placement(devices, batch_size, shard_parameters=shard_parameters)
+    if jax.default_backend() == "cpu":
+        keep_memory()
     with ExitStack() as stack:
         signals, keeper, snapshot = Signals(), None, None
         if checkpoints:
@@ -148,6 +151,7 @@ def fit(
             # Who halts goes back to the state before a stretch, which must then still be there.
             donate_argnums=() if course.halts else 0,
             out_shardings=(placement.shardings(initial), placement.everywhere),
+            compiler_options=compiler_options(step, initial, batch_shapes(train, batch_size)),
         )
         if keeper and snapshot:
             keeper.restore(snapshot, course)

@@ -17,6 +17,7 @@ from fnn.train.many.result import Many, Trained
 from fnn.train.many.threads import cores, side_by_side
 from fnn.train.many.training import train_group
 from fnn.train.many.way import arrange, choose_way
+from fnn.train.memory import keep_memory
 from fnn.train.step import AugmentFn, LossFn, OnNonfinite
 
 
@@ -74,6 +75,8 @@ def fit_many(
         raise ValueError(f"fit_many expects at least 1 epoch, got {epochs}.")
     if at_once is not None and at_once < 1:
         raise ValueError(f"fit_many expects to train at least one model at once, got {at_once}.")
+    if jax.default_backend() == "cpu":
+        keep_memory()
     data = (jax.device_put(split.images), jax.device_put(np.asarray(split.labels, np.int32)))
     shape = (batch_size, *split.image_shape)
     programs = make_programs(layer, optimizer, loss, augment, on_nonfinite, shape)

@@ -11,6 +11,7 @@ import optax
 
 from fnn.data import Normalization
 from fnn.layer import Layer
+from fnn.train.memory import compiler_options
 from fnn.train.step import AugmentFn, Batch, LossFn, OnNonfinite, TrainState, choose, init_train_state, make_step
 
 BLOCK = 512
@@ -46,7 +47,8 @@ class Program:
         """Compiles for arguments, or their shapes."""
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args))
         if shapes not in self._compiled:
-            self._compiled[shapes] = self._function.lower(*args).compile()
+            options = compiler_options(self._function, *args)
+            self._compiled[shapes] = self._function.lower(*args).compile(compiler_options=options)
         return self._compiled[shapes]
 
     def shapes(self, *args: Any) -> Any:
