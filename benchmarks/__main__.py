@@ -65,7 +65,7 @@ DEVICE = flags.DEFINE_enum("device", None, ["cpu", "gpu", "cuda", "tpu"], "Where
 KEEP_MEMORY = flags.DEFINE_bool(
     "keep_memory",
     True,
-    "Whether the process keeps the memory that it frees, all peers' alike, as fnn.train.fit asks for.",
+    "Whether the process keeps the memory that its peers free, as fnn.train.fit has it do.",
 )
 OUT = flags.DEFINE_string("out", "runs/benchmarks", "Where results go.")
 

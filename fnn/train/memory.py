@@ -45,7 +45,7 @@ def keep_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     c_library = ctypes.CDLL(None)
-    return all([c_library.mallopt(number, value) == 1 for number, value in _MALLOPT.items()])
+    return all(c_library.mallopt(number, value) == 1 for number, value in _MALLOPT.items())
 
 
 def compiler_options(function: Callable[..., Any], *args: Any) -> dict[str, Any]:
