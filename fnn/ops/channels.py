@@ -3,8 +3,11 @@
 A bias is broadcast to every pixel, so its gradient is a sum over all pixels; BatchNorm's moments are such sums too.
 XLA on the CPU has a fast kernel for them, but puts a slow loop in its place when it can fuse the sum with what makes
 the summands (BatchNorm's step is 3 times slower so). These two operations are each other's transposes, and hide the
-summands from the fusion there.
+summands from the fusion there. Of few channels it adds up several pixels beside each other first, because XLA's kernel
+would leave most of a vector instruction idle.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +16,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching
 
 from fnn.ops.backends import Operation, per_backend
+
+_ROW = 128
+"""Numbers that the sums of pixels beside each other have at most, if a pixel's own are not more."""
 
 
 def channel_sum(x: jax.Array) -> jax.Array:
@@ -31,7 +37,27 @@ def _plain_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
 
 
 def _hidden_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
-    return jnp.sum(lax.optimization_barrier(x.reshape(-1, shape[-1])), 0)
+    beside = _pixels_beside(shape) if jnp.issubdtype(x.dtype, jnp.floating) else 1
+    if beside == 0:
+        return _plain_sum(x, shape=shape)
+    rows = lax.optimization_barrier(x.reshape(-1, beside * shape[-1]))
+    if beside == 1:
+        return jnp.sum(rows, 0)
+    wide = jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype  # half precisions are rounded once
+    return jnp.sum(jnp.sum(rows, 0, dtype=wide).reshape(beside, -1), 0).astype(x.dtype)
+
+
+def _pixels_beside(shape: tuple[int, ...]) -> int:
+    """Returns how many pixels make up a row: the most that divide an image's and stay within `_ROW` numbers.
+
+    No row has pixels of two images, which may lie on different devices. 0 if there is nothing to sum.
+    """
+    if not all(isinstance(size, int) for size in shape):  # `jax.export` may leave the batch open
+        return 1
+    if 0 in shape:
+        return 0
+    pixels, channels = math.prod(shape[1:-1]), shape[-1]
+    return next(count for count in range(max(1, _ROW // channels), 0, -1) if pixels % count == 0)
 
 
 def _plain_broadcast(v: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:

@@ -213,7 +213,7 @@ def test_batch_norm_keeps_the_digits_of_a_large_mean() -> None:
         y, _, var = run(ops.batch_norm, *given)
         wide = x.astype(np.float64).reshape(-1, 3)
         np.testing.assert_allclose(var, wide.var(0), rtol=1e-3)
-        np.testing.assert_allclose(y.reshape(-1, 3), (wide - wide.mean(0)) / wide.std(0), atol=2e-3)
+        np.testing.assert_allclose(y.reshape(-1, 3), (wide - wide.mean(0)) / wide.std(0), atol=3e-3)
 
 
 def test_pools_of_pools_of_convolutions_are_differentiated_as_those_of_lax() -> None:
