@@ -1,18 +1,31 @@
-"""Experiments are started as a user would: a process of its own, an empty directory."""
+"""Experiments are started as a user would: a process of its own, an empty directory.
+
+At least one run of each begins with Python itself. Further ones, and what is refused, are forks of a process that has
+made the imports; see `forks`.
+"""
 
 import ast
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.experiments.forks import ENVIRONMENT, ROOT, Forks
+
+Start = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def fork() -> Iterator[Start]:
+    """Starts an experiment as `start` does, as a fork."""
+    with Forks() as forks:
+        yield forks.start
 
 
 @pytest.fixture
@@ -37,11 +50,11 @@ def run(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def refuse(tmp_path: Path) -> Callable[..., str]:
+def refuse(tmp_path: Path, fork: Start) -> Callable[..., str]:
     """Starts an experiment with flags that are wrong, and returns the one line that it says."""
 
     def refuse(name: str, *flags: str) -> str:
-        done = start(tmp_path, name, *flags)
+        done = fork(tmp_path, name, *flags)
         assert done.returncode == 2
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
@@ -52,10 +65,11 @@ def refuse(tmp_path: Path) -> Callable[..., str]:
 
 
 def start(directory: Path, name: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Starts `python -m experiments.NAME FLAGS` in a directory and waits until it has ended."""
     return subprocess.run(
         [sys.executable, "-m", f"experiments.{name}", *flags],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        env=os.environ | ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,30 +1,16 @@
 """The comparison of architectures, started as a user would."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-
-
-def compare(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.architectures", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+from tests.experiments.conftest import Start, start
 
 
 def test_it_prints_draws_and_writes(tmp_path: Path) -> None:
-    done = compare(tmp_path, "--models=mlp,lenet5", "--channels=16")
+    done = start(tmp_path, "architectures", "--models=mlp,lenet5", "--channels=16")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     result = json.loads((tmp_path / "runs/architectures/result.json").read_text())
@@ -54,9 +40,9 @@ def test_it_prints_draws_and_writes(tmp_path: Path) -> None:
         (["--models=mlp", "--workdir=a_file"], "is no directory"),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, fork: Start, flags: list[str], said: str) -> None:
     (tmp_path / "a_file").touch()
-    done = compare(tmp_path, *flags)
+    done = fork(tmp_path, "architectures", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

@@ -1,30 +1,16 @@
 """The experiment of backpropagation, started as a user would."""
 
 import json
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-def run(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.backpropagation", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+from tests.experiments.conftest import Start, start
 
 
 def test_it_prints_draws_and_writes_four_circuits(tmp_path: Path) -> None:
-    done = run(tmp_path, "--images=2", "--depth=1", "--open=head", "--seed=3")
+    done = start(tmp_path, "backpropagation", "--images=2", "--depth=1", "--open=head", "--seed=3")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     folder = tmp_path / "runs/backpropagation-seed3"
@@ -54,9 +40,9 @@ def test_it_prints_draws_and_writes_four_circuits(tmp_path: Path) -> None:
         ("--workdir=a_file", "is no directory"),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flag: str, said: str) -> None:
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, fork: Start, flag: str, said: str) -> None:
     (tmp_path / "a_file").touch()
-    done = run(tmp_path, flag)
+    done = fork(tmp_path, "backpropagation", flag)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

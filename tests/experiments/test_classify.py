@@ -1,31 +1,17 @@
 """The main job, started as a user would: a process of its own, an empty directory."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.experiments.conftest import Start, start
 
 
-def classify(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.classify", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
-    done = classify(tmp_path, "--epochs=4", "--seed=3")
+def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path, fork: Start) -> None:
+    done = start(tmp_path, "classify", "--epochs=4", "--seed=3")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal, no chatter of libraries
     lines = done.stdout.splitlines()
@@ -47,22 +33,22 @@ def test_it_trains_says_and_writes_what_it_promises(tmp_path: Path) -> None:
             assert min(image.size) > 300
 
     weights = "runs/digits-lenet5-seed3/weights.safetensors"
-    done = classify(
-        tmp_path,
+    done = fork(
+        *(tmp_path, "classify"),
         *(f"--init_from={weights}", "--epochs=1", "--learning_rate=1e-9", "--weight_decay=0", "--workdir=again"),
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "again/result.json").read_text())["test_accuracy"] == result["test_accuracy"]
 
 
-def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
+def test_equal_flags_give_equal_results(tmp_path: Path, fork: Start) -> None:
     flags = (
         *("--model=mlp", "--epochs=2", "--dropout=0.2", "--optimizer=adam", "--learning_rate=0.003"),
         *("--schedule=warmup_cosine", "--weight_decay=0.001", "--precision=bfloat16", "--loss=multiclass_hinge"),
     )
     results = []
-    for name in ("a", "b"):
-        done = classify(tmp_path, *flags, f"--workdir={name}")
+    for name, run in (("a", start), ("b", fork)):
+        done = run(tmp_path, "classify", *flags, f"--workdir={name}")
         assert done.returncode == 0, done.stderr
         results.append(json.loads((tmp_path / name / "result.json").read_text()))
         results[-1].pop("seconds")
@@ -70,7 +56,7 @@ def test_equal_flags_give_equal_results(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
-def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path: Path) -> None:
+def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path: Path, fork: Start) -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 240)
     images = generator.integers(0, 100, (240, 9, 9), np.uint8) + (labels * 70).astype(np.uint8)[:, None, None]
@@ -79,8 +65,8 @@ def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path
     )
     results = []
     for name, memory in (("whole", "1"), ("streamed", "0")):
-        done = classify(
-            tmp_path,
+        done = fork(
+            *(tmp_path, "classify"),
             *("--dataset=./mine.npz", "--model=linear_classifier", "--epochs=3", "--augment=crop=1,mixup=0.2"),
             *(f"--memory_gib={memory}", f"--workdir={name}"),
         )
@@ -121,9 +107,9 @@ def test_files_of_ones_own_are_learnt_from_in_memory_and_streamed_alike(tmp_path
         (["--workdir=a_file"], "is no directory"),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, fork: Start, flags: list[str], said: str) -> None:
     (tmp_path / "a_file").touch()
-    done = classify(tmp_path, *flags)
+    done = fork(tmp_path, "classify", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -131,8 +117,8 @@ def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], s
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_that_diverges_says_where_and_leaves_its_batch(tmp_path: Path) -> None:
-    done = classify(tmp_path, "--model=linear_classifier", "--schedule=constant", "--learning_rate=1e38")
+def test_a_run_that_diverges_says_where_and_leaves_its_batch(tmp_path: Path, fork: Start) -> None:
+    done = fork(tmp_path, "classify", "--model=linear_classifier", "--schedule=constant", "--learning_rate=1e38")
     assert done.returncode == 1
     assert done.stderr.startswith("stopped: ")
     assert "where: layer 'head'" in done.stderr
@@ -140,8 +126,8 @@ def test_a_run_that_diverges_says_where_and_leaves_its_batch(tmp_path: Path) -> 
     assert not list(tmp_path.rglob("result.json*"))
 
 
-def test_help_says_what_it_is_and_lists_the_flags(tmp_path: Path) -> None:
-    done = classify(tmp_path, "--help")
+def test_help_says_what_it_is_and_lists_the_flags(tmp_path: Path, fork: Start) -> None:
+    done = fork(tmp_path, "classify", "--help")
     assert "Train any model on any data set" in done.stdout
     for flag in ("dataset", "model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "momentum",
                  "weight_decay", "dropout", "precision", "seed", "workdir"):  # fmt: skip

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from fnn import interop
+from tests.experiments.conftest import Start, start
+from tests.experiments.forks import ENVIRONMENT
 
-ROOT = Path(__file__).parents[2]
 SHARED = ("--model=mlp", "--per_class=20", "--epochs=6", "--augment=crop=1", "--batch_size=30")
 
 
@@ -22,28 +23,13 @@ def rows_in(directory: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def python(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def classify(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return python(directory, "-m", "experiments.classify", *flags)
-
-
-def check_repeated(directory: Path, row: dict[str, str]) -> None:
+def check_repeated(fork: Start, directory: Path, row: dict[str, str]) -> None:
     """Runs a row's command and holds its result against the row."""
-    name, *rest = shlex.split(row["command"])
-    assert name == "python"
-    done = python(directory, *rest)
+    python, dash_m, experiment, *flags = shlex.split(row["command"])
+    assert (python, dash_m, experiment) == ("python", "-m", "experiments.classify")
+    done = fork(directory, "classify", *flags)
     assert done.returncode == 0, done.stderr
-    alone = json.loads((directory / rest[-1].removeprefix("--workdir=") / "result.json").read_text())
+    alone = json.loads((directory / flags[-1].removeprefix("--workdir=") / "result.json").read_text())
     assert alone["seed"] == int(row["seed"])
     assert alone["parameters"] == int(row["parameters"])
     for name in ("train_accuracy", "validation_accuracy", "test_accuracy"):
@@ -51,9 +37,9 @@ def check_repeated(directory: Path, row: dict[str, str]) -> None:
     assert alone["test_loss"] == pytest.approx(float(row["test_loss"]), rel=1e-3)
 
 
-def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Path) -> None:
+def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Path, fork: Start) -> None:
     flags = (*SHARED, "--learning_rate=0.03,0.1", "--seed=0:3:2", "--clip_norm=2", "--export=best.fnn")
-    done = classify(tmp_path, *flags, "--workdir=a grid")
+    done = start(tmp_path, "classify", *flags, "--workdir=a grid")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     result = json.loads((tmp_path / "a grid/result.json").read_text())
@@ -92,7 +78,7 @@ def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Pa
     }
     assert (tmp_path / "best.fnn").exists()
 
-    check_repeated(tmp_path, best)
+    check_repeated(fork, tmp_path, best)
     repeated = tmp_path / f"a grid/alone{result['best']['number']}"
     kept = interop.safetensors.load(tmp_path / "a grid" / weights)
     alone = interop.safetensors.load(repeated / weights)
@@ -103,15 +89,15 @@ def test_a_grid_is_trained_and_told_and_every_model_can_be_repeated(tmp_path: Pa
 
 
 @pytest.mark.parametrize("row", [0, pytest.param(2, marks=pytest.mark.thorough)])
-def test_a_fold_of_a_grid_is_the_one_that_fold_cuts(tmp_path: Path, row: int) -> None:
+def test_a_fold_of_a_grid_is_the_one_that_fold_cuts(tmp_path: Path, fork: Start, row: int) -> None:
     flags = ("--model=linear_classifier", "--epochs=2", "--batch_size=100", "--folds=3", "--schedule=cosine")
-    done = classify(tmp_path, *flags, "--learning_rate=0.02", "--workdir=here")
+    done = fork(tmp_path, "classify", *flags, "--learning_rate=0.02", "--workdir=here")
     assert done.returncode == 0, done.stderr
     rows = rows_in(tmp_path / "here")
     assert [one["fold"] for one in rows] == ["0/3", "1/3", "2/3"]
-    check_repeated(tmp_path, rows[row])
+    check_repeated(fork, tmp_path, rows[row])
 
-    again = classify(tmp_path, "--flagfile=here/flags.txt", "--workdir=again")
+    again = fork(tmp_path, "classify", "--flagfile=here/flags.txt", "--workdir=again")
     assert again.returncode == 0, again.stderr
     once, twice = (json.loads((tmp_path / place / "result.json").read_text())["flags"] for place in ("here", "again"))
     assert once == twice | {"workdir": "here"}
@@ -154,21 +140,24 @@ def test_flags_that_a_grid_cannot_honour_are_refused(tmp_path: Path) -> None:
         ("--devices=1", "two seeds"): "taken",
         (): "taken",
     }
-    done = python(tmp_path, "-c", REFUSED.format(cases=list(cases)))
+    code = REFUSED.format(cases=list(cases))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | ENVIRONMENT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     for said, expected in zip(done.stdout.splitlines(), cases.values(), strict=True):
         assert expected in said
 
 
-def test_folds_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
-    done = classify(tmp_path, "--folds=5", "--batch_size=0")
+def test_folds_that_do_not_fit_are_refused_in_one_line(tmp_path: Path, fork: Start) -> None:
+    done = fork(tmp_path, "classify", "--folds=5", "--batch_size=0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("--batch_size=0: the folds leave 1077 to 1078")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.thorough
-def test_other_experiments_take_one_number(tmp_path: Path) -> None:
-    done = python(tmp_path, "-m", "experiments.overfit", "--learning_rate=0.1,0.2")
+def test_other_experiments_take_one_number(tmp_path: Path, fork: Start) -> None:
+    done = fork(tmp_path, "overfit", "--learning_rate=0.1,0.2")
     assert done.returncode == 2
     assert done.stderr.startswith("--learning_rate: one number here; `python -m experiments.classify` trains several")

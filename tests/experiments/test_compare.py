@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,7 @@ from PIL import Image
 
 from experiments import gathering, results
 from fnn.train import Epoch, metrics_log
-
-ROOT = Path(__file__).parents[2]
+from tests.experiments.conftest import Start, start
 
 
 def make_run(directory: Path, epochs: int = 3, **flags: Any) -> Path:
@@ -40,17 +36,6 @@ def make_grid(directory: Path) -> Path:
     varying = ["learning_rate", "seed", "fold"]
     (directory / "result.json").write_text(json.dumps(result | {"best": rows[2], "varying": varying}))
     return directory
-
-
-def compare(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.compare", *arguments],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
 
 
 def test_runs_and_grids_give_rows_with_the_flags_that_vary(tmp_path: Path) -> None:
@@ -102,15 +87,15 @@ def test_curves_are_drawn_also_of_runs_without_validation(tmp_path: Path, epochs
         assert min(image.size) > 300
 
 
-def test_one_command_compares(tmp_path: Path) -> None:
+def test_one_command_compares(tmp_path: Path, fork: Start) -> None:
     make_run(tmp_path / "one")
     make_run(tmp_path / "two", learning_rate=0.5)
     make_run(tmp_path / "goes-on", epochs=0)
     (tmp_path / "goes-on/result.json").unlink()
     metrics_log.append(tmp_path / "goes-on/metrics.jsonl", Epoch(1, 1.0, 0.5, None, None, 0.1)._asdict())
     (tmp_path / "empty").mkdir()
-    for _ in range(2):  # the second time its own results lie among the runs
-        done = compare(tmp_path, *sorted(path.name for path in tmp_path.iterdir()), "--workdir=all")
+    for run in (start, fork):  # the second time its own results lie among the runs
+        done = run(tmp_path, "compare", *sorted(path.name for path in tmp_path.iterdir()), "--workdir=all")
         assert done.returncode == 0, done.stderr
         assert done.stderr == "left out: empty holds no result.json and no metrics.jsonl\n"
         lines = done.stdout.splitlines()
@@ -120,5 +105,5 @@ def test_one_command_compares(tmp_path: Path) -> None:
     with (tmp_path / "all/results.csv").open(newline="") as file:
         assert [row["learning_rate"] for row in csv.DictReader(file)] == ["", "0.05", "0.5"]
     assert (tmp_path / "all/curves.png").stat().st_size > 1000
-    refused = compare(tmp_path, "empty")
+    refused = fork(tmp_path, "compare", "empty")
     assert (refused.returncode, refused.stdout) == (2, "")

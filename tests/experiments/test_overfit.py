@@ -2,31 +2,17 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-
-
-def overfit(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.overfit", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+from tests.experiments.conftest import Start, start
 
 
 @pytest.mark.thorough
-def test_a_sound_network_learns_its_batch_by_heart(tmp_path: Path) -> None:
-    done = overfit(tmp_path, "--model=linear_classifier", "--samples=13", "--seed=2")
+def test_a_sound_network_learns_its_batch_by_heart(tmp_path: Path, fork: Start) -> None:
+    done = fork(tmp_path, "overfit", "--model=linear_classifier", "--samples=13", "--seed=2")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     folder = tmp_path / "runs/overfit-digits-linear_classifier-seed2"
@@ -45,7 +31,7 @@ def test_a_sound_network_learns_its_batch_by_heart(tmp_path: Path) -> None:
 
 
 def test_a_learning_rate_that_is_too_high_is_reported(tmp_path: Path) -> None:
-    done = overfit(tmp_path, "--model=linear_classifier", "--learning_rate=1e37", "--workdir=here")
+    done = start(tmp_path, "overfit", "--model=linear_classifier", "--learning_rate=1e37", "--workdir=here")
     assert done.returncode == 1
     assert done.stderr == ""
     result = json.loads((tmp_path / "here/result.json").read_text())
@@ -68,9 +54,9 @@ def test_a_learning_rate_that_is_too_high_is_reported(tmp_path: Path) -> None:
         (["--workdir=a_file"], "is no directory"),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, fork: Start, flags: list[str], said: str) -> None:
     (tmp_path / "a_file").touch()
-    done = overfit(tmp_path, *flags)
+    done = fork(tmp_path, "overfit", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

@@ -1,8 +1,5 @@
 """What a network says of image files, started as a user would."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +9,7 @@ from PIL import Image
 import fnn
 from fnn.data import Normalization
 from fnn.interop import export
-
-ROOT = Path(__file__).parents[2]
+from tests.experiments.conftest import Start, start
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +35,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def predict(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run("predict", directory, *arguments)
-
-
-def run(experiment: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{experiment}", *arguments],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_each_image_gets_a_line_and_what_is_none_is_told(directory: Path) -> None:
-    done = predict(directory, "light.fnn", "day.webp", "notes.png", "night.png", "dusk.jpg", "--top=2")
+    done = start(directory, "predict", "light.fnn", "day.webp", "notes.png", "night.png", "dusk.jpg", "--top=2")
     # The softmax of −5, 0.5 and 5 for a white image; of 0.02, 0.5 and −0.02 for a grey one.
     assert done.stdout.splitlines() == [
         "day.webp  bright 0.989  medium 0.011",
@@ -75,16 +56,16 @@ def test_each_image_gets_a_line_and_what_is_none_is_told(directory: Path) -> Non
         (["light.fnn", "day.webp", "--top=0"], "--top"),
     ],
 )
-def test_wrong_use_is_refused_in_a_line(directory: Path, arguments: list[str], said: str) -> None:
-    done = predict(directory, *arguments)
+def test_wrong_use_is_refused_in_a_line(directory: Path, fork: Start, arguments: list[str], said: str) -> None:
+    done = fork(directory, "predict", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_was_trained_is_exported(directory: Path) -> None:
-    done = run("classify", directory, "--model=linear_classifier", "--epochs=2", "--export=made/digits.fnn")
+def test_what_was_trained_is_exported(directory: Path, fork: Start) -> None:
+    done = fork(directory, "classify", "--model=linear_classifier", "--epochs=2", "--export=made/digits.fnn")
     assert done.returncode == 0, done.stderr
     digits = fnn.data.load("digits", "train")
     network = export.load(directory / "made/digits.fnn")

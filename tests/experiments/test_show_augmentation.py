@@ -1,31 +1,18 @@
 """The sheet of augmentations, started as a user would."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-
-
-def show(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.show_augmentation", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+from tests.experiments.conftest import Start, start
 
 
 def test_it_draws_a_row_for_each_augmentation_and_says_where(tmp_path: Path) -> None:
-    done = show(tmp_path, "--augment=mixup=0.5,flip=0.5,rotation=20,noise=0", "--seed=3", "--samples=4")
+    flags = ("--augment=mixup=0.5,flip=0.5,rotation=20,noise=0", "--seed=3", "--samples=4")
+    done = start(tmp_path, "show_augmentation", *flags)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     folder = tmp_path / "runs/augmentation-digits-seed3"
@@ -38,10 +25,11 @@ def test_it_draws_a_row_for_each_augmentation_and_says_where(tmp_path: Path) -> 
         assert min(image.size) > 500
 
 
-def test_equal_flags_draw_the_same_and_another_seed_does_not(tmp_path: Path) -> None:
+def test_equal_flags_draw_the_same_and_another_seed_does_not(tmp_path: Path, fork: Start) -> None:
     sheets = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        done = show(tmp_path, "--augment=noise=0.1", f"--seed={seed}", f"--workdir={name}", "--samples=2")
+    for name, run, seed in (("a", start, 1), ("b", fork, 1), ("c", fork, 2)):
+        flags = ("--augment=noise=0.1", f"--seed={seed}", f"--workdir={name}", "--samples=2")
+        done = run(tmp_path, "show_augmentation", *flags)
         assert done.returncode == 0, done.stderr
         with Image.open(tmp_path / name / "sheet.png") as image:
             sheets.append(np.asarray(image)[100:])  # below the title
@@ -61,9 +49,9 @@ def test_equal_flags_draw_the_same_and_another_seed_does_not(tmp_path: Path) -> 
         (["--workdir=a_file"], "is no directory"),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, flags: list[str], said: str) -> None:
+def test_wrong_flags_are_refused_in_one_line(tmp_path: Path, fork: Start, flags: list[str], said: str) -> None:
     (tmp_path / "a_file").touch()
-    done = show(tmp_path, *flags)
+    done = fork(tmp_path, "show_augmentation", *flags)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

@@ -1,28 +1,18 @@
 """What a run shows and keeps: its flags, each epoch's numbers, a trace, which rates it could take."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fnn import train
-from tests.experiments.conftest import ROOT
+from tests.experiments.conftest import Start
 
 
-def classify(directory: Path, *flags: str) -> str:
+def classify(fork: Start, directory: Path, *flags: str) -> str:
     """Runs the experiment on a few digits and returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.classify", "--model=linear_classifier", "--per_class=8", *flags],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = fork(directory, "classify", "--model=linear_classifier", "--per_class=8", *flags)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -31,10 +21,10 @@ def result(directory: Path) -> dict:
     return json.loads((directory / "result.json").read_text())
 
 
-def test_a_run_can_be_looked_at_and_repeated_from_its_flags(tmp_path: Path) -> None:
+def test_a_run_can_be_looked_at_and_repeated_from_its_flags(tmp_path: Path, fork: Start) -> None:
     shown = ("--range_test", "--tensorboard", "--profile")
     learns = ("--epochs=3", "--average=0.9", "--accumulate=2", "--label_smoothing=0.1", "--early_stopping=2")
-    said = classify(tmp_path, "--workdir=one", *learns, *shown)
+    said = classify(fork, tmp_path, "--workdir=one", *learns, *shown)
     one = tmp_path / "one"
     assert "flags: " in said
     assert "--average=0.9" in said.split("flags: ")[1].splitlines()[0]
@@ -48,7 +38,7 @@ def test_a_run_can_be_looked_at_and_repeated_from_its_flags(tmp_path: Path) -> N
     told |= {name: epochs[-1][name] for name in ("seconds", "skipped")}
     assert {name: value for name, step, value in events(one / "tensorboard") if step == 3} == pytest.approx(told)
 
-    classify(tmp_path, "--flagfile=one/flags.txt", "--notensorboard", "--workdir=two")
+    classify(fork, tmp_path, "--flagfile=one/flags.txt", "--notensorboard", "--workdir=two")
     assert result(tmp_path / "two")["params_sha256"] == result(one)["params_sha256"]
     assert not (tmp_path / "two/range_test.png").exists()  # and so the test of rates left no trace in the run
     assert not (tmp_path / "two/tensorboard").exists()
