@@ -42,6 +42,25 @@ def test_a_layer_of_your_own_is_a_layer() -> None:
         assert names["net"].apply(params, state, x, train=False)[0].shape == (4, 10)
 
 
+@pytest.mark.usefixtures("optax_promotes")
+def test_a_loop_of_your_own_keeps_memory() -> None:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    import fnn
+
+    net, optimizer, images = fnn.Dense(10), optax.sgd(0.1), jnp.ones((4, 3))
+    step = fnn.train.make_step(net, optimizer, fnn.losses.softmax_cross_entropy)
+    train_state = fnn.train.init_train_state(net, optimizer, 0, images)
+    names = {"jax": jax, "fnn": fnn, "step": step, "train_state": train_state}
+    names["batch"] = fnn.train.Batch(images, jnp.zeros(4, jnp.int32))
+    exec(block("memory"), names)
+    after, _ = names["step"](train_state, names["batch"])
+    assert after.step == 1
+    assert train_state.params["bias"].is_deleted()  # donated
+
+
 def test_the_summary_shown_is_the_one_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
