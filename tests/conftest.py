@@ -1,5 +1,6 @@
 """Every test runs under JAX's strict rules, without silent promotion of dtypes or ranks, and compiles quickly."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("thorough"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; run with --thorough"))
+
+
+def pytest_collection_finish() -> None:
+    """Has Python look for garbage less often, and not among what was imported and collected, which stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture
