@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pytest
+import quick
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ class Started(NamedTuple):
 
 def start(devices: int = 1, **options: Any) -> Started:
     """Starts a process that has so many virtual devices."""
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags = f"--xla_force_host_platform_device_count={devices} {quick.FLAGS}"
     # Files, not pipes: of two processes none waits for the other to be read.
     said, complained = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
