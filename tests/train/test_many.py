@@ -64,44 +64,51 @@ def split() -> data.Split:
     return data.load("digits", "train[:100]")
 
 
-@pytest.mark.parametrize("way", ["together", "side by side", "in groups"])  # turns run the programs of the second
-def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, way: Any) -> None:
+def change(key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Crops at random, and makes what is normalized then float64."""
     crop = augment.for_bytes(augment.from_flag("crop=1"), 10)
+    images, labels = crop(key, images, labels)
+    return images.astype(jnp.float64), labels
 
-    def change(key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-        images, labels = crop(key, images, labels)
-        return images.astype(jnp.float64), labels  # so that the normalization too is in float64
 
+@pytest.fixture(scope="module")
+def alone(split: data.Split) -> list[train.Fit]:
+    """What `fit` makes of each of `models()` in float64."""
+    made = []
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        for model in models():
+            assert model.samples is not None
+            assert model.validation is not None
+            rate = {"learning_rate": jnp.float32(model.hyper["learning_rate"])}
+            trained = train.fit(
+                in_float64(network()),
+                split.take(model.samples),
+                sgd(rate, 3 * -(-len(model.samples) // 16)),
+                epochs=3,
+                batch_size=16,
+                augment=change,
+                seed=model.seed,
+                validation=split.take(model.validation),
+            )
+            made.append(trained)
+    return made
+
+
+@pytest.mark.parametrize("way", ["together", "side by side", "in groups"])  # turns run the programs of the second
+def test_each_is_what_fit_makes_of_it_alone_in_float64(split: data.Split, alone: list[train.Fit], way: Any) -> None:
     with jax.enable_x64(True):
         layer = in_float64(network())
         many = fit_many(layer, split, sgd, models(), epochs=3, batch_size=16, augment=change, way=way, at_once=4)
         assert [one.model.name for one in many.trained] == [model.name for model in models()]
-        for one in many.trained:
-            assert one.model.samples is not None
-            assert one.model.validation is not None
-            alone = train.fit(
-                layer,
-                split.take(one.model.samples),
-                sgd(
-                    {"learning_rate": jnp.float32(one.model.hyper["learning_rate"])},
-                    3 * -(-len(one.model.samples) // 16),
-                ),
-                epochs=3,
-                batch_size=16,
-                augment=change,
-                seed=one.model.seed,
-                validation=split.take(one.model.validation),
-            )
+        for one, own in zip(many.trained, alone, strict=True):
             leaves = zip(
                 jax.tree.leaves((one.train_state.params, one.train_state.state)),
-                jax.tree.leaves((alone.train_state.params, alone.train_state.state)),
+                jax.tree.leaves((own.train_state.params, own.train_state.state)),
                 strict=True,
             )
             for mine, theirs in leaves:
                 np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
-            history = [
-                [e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy] for e in alone.history
-            ]
+            history = [[e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy] for e in own.history]
             np.testing.assert_allclose(one.history, np.asarray(history, float), rtol=1e-6)
 
 
@@ -291,7 +298,7 @@ def test_one_that_is_not_finite_is_halted_where_fit_halts_it_and_the_others_go_o
     def plain(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
         return optax.sgd(hyper["learning_rate"])
 
-    def train_them(models: list[Model], **options: Any) -> list[train.Trained]:
+    def train_them(models: list[Model], **options: Any) -> list[train.Fit]:
         options |= {"epochs": 3, "batch_size": 33, "augment": change, "way": "together"}
         return fit_many(layer, split, plain, models, **options).trained
 
