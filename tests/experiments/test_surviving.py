@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.experiments.conftest import Start
+
 ROOT = Path(__file__).parents[2]
 FLAGS = (
     *("--model=mlp", "--epochs=40", "--per_class=40", "--batch_size=8", "--dropout=0.2"),
@@ -49,7 +51,7 @@ def result(directory: Path) -> dict[str, Any]:
     return told
 
 
-def test_an_interrupted_run_continues_to_the_result_of_one_that_was_not(tmp_path: Path) -> None:
+def test_an_interrupted_run_continues_to_the_result_of_one_that_was_not(tmp_path: Path, fork: Start) -> None:
     for place in ("cut", "whole"):
         (tmp_path / place).mkdir()
     status, said = interrupted(tmp_path / "cut", signal.SIGTERM, 2)
@@ -59,17 +61,14 @@ def test_an_interrupted_run_continues_to_the_result_of_one_that_was_not(tmp_path
     assert status == 130, said
     assert "interrupted by SIGINT" in said
 
-    status, said = interrupted(tmp_path / "cut", signal.SIGTERM, 0, "--learning_rate=0.01")
-    assert status == 2
-    assert "flags/learning_rate: 0.05 there, 0.01 here" in said
-    status, said = interrupted(tmp_path / "cut", signal.SIGTERM, 0, "--fresh")
-    assert status == 2
-    assert "add --discard_checkpoints to delete them" in said
-
-    with start(tmp_path / "cut") as continued, start(tmp_path / "whole") as whole:
-        told, _ = continued.communicate()
-        whole.communicate()
-    assert "going on after " in told
+    other, fresh, continued = (
+        fork(tmp_path / "cut", "classify", *FLAGS, *flags) for flags in (["--learning_rate=0.01"], ["--fresh"], [])
+    )
+    assert other.returncode == fresh.returncode == 2
+    assert "flags/learning_rate: 0.05 there, 0.01 here" in other.stderr
+    assert "add --discard_checkpoints to delete them" in fresh.stderr
+    whole = fork(tmp_path / "whole", "classify", *FLAGS)
+    assert "going on after " in continued.stdout
     assert continued.returncode == whole.returncode == 0
     assert result(tmp_path / "cut") == result(tmp_path / "whole")
     assert len(result(tmp_path / "cut")["params_sha256"]) == 64
