@@ -298,7 +298,7 @@ def test_one_that_is_not_finite_is_halted_where_fit_halts_it_and_the_others_go_o
     def plain(hyper: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
         return optax.sgd(hyper["learning_rate"])
 
-    def train_them(models: list[Model], **options: Any) -> list[train.Fit]:
+    def train_them(models: list[Model], **options: Any) -> list[train.Trained]:
         options |= {"epochs": 3, "batch_size": 33, "augment": change, "way": "together"}
         return fit_many(layer, split, plain, models, **options).trained
 
