@@ -74,7 +74,8 @@ def fit(
     """Trains a layer on a split; in every epoch every sample is seen exactly once, in memory or streamed.
 
     Equal arguments give equal bits on one machine and version of JAX, also when the run was cut off and continued from
-    a checkpoint. With checkpoints, SIGINT and SIGTERM let the step at hand end and save it.
+    a checkpoint. With checkpoints, SIGINT and SIGTERM let the step at hand end and save it. From then on the process
+    keeps the memory that it frees: see `keep_memory`.
 
     Args:
       layer: maps normalized images `(batch, height, width, channels)` to one output a class.
@@ -125,8 +126,7 @@ def fit(
     batches = make_batches(len(train), batch_size, seed, drop_last=drop_last)
     check_validation(train, validation)
     placement = Placement(devices, batch_size, shard_parameters=shard_parameters)
-    if jax.default_backend() == "cpu":
-        keep_memory()
+    keep_memory()
     with ExitStack() as stack:
         signals, keeper, snapshot = Signals(), None, None
         if checkpoints:

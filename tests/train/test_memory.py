@@ -50,9 +50,10 @@ def test_a_piece_is_what_malloc_keeps_and_no_smaller_than_the_largest_array() ->
     assert train.compiler_options(grow, x) == {OPTION: 5 * (24 << 20)}  # 24 Mi float32 in the loop, and a quarter more
 
 
-def test_other_devices_get_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_asked_for_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert train.compiler_options(jnp.sin, jnp.ones(3)) == {}
+    assert not train.keep_memory()
 
 
 def test_the_options_change_no_bit() -> None:

@@ -42,7 +42,8 @@ def fit_many(
     Together, a step of all models is one program, `vmap` of the step; in turns, each model runs alone; side by side, as
     many do so at a time as the CPU has cores; in groups, each core has a program of a few. All run a whole epoch on the
     device. Which is fastest depends on network and backend: unless told, they are timed on copies first, so that
-    nothing of the timing is left in the models; rounding differs between programs of one and of several.
+    nothing of the timing is left in the models; rounding differs between programs of one and of several. From then on
+    the process keeps the memory that it frees: see `keep_memory`.
 
     Args:
       layer: maps normalized images to one output a class.
@@ -75,8 +76,7 @@ def fit_many(
         raise ValueError(f"fit_many expects at least 1 epoch, got {epochs}.")
     if at_once is not None and at_once < 1:
         raise ValueError(f"fit_many expects to train at least one model at once, got {at_once}.")
-    if jax.default_backend() == "cpu":
-        keep_memory()
+    keep_memory()
     data = (jax.device_put(split.images), jax.device_put(np.asarray(split.labels, np.int32)))
     shape = (batch_size, *split.image_shape)
     programs = make_programs(layer, optimizer, loss, augment, on_nonfinite, shape)
