@@ -37,9 +37,9 @@ def _plain_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
 
 
 def _hidden_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
-    beside = _pixels_beside(shape) if jnp.issubdtype(x.dtype, jnp.floating) else 1
-    if beside == 0:
+    if 0 in shape:
         return _plain_sum(x, shape=shape)
+    beside = _pixels_beside(shape) if jnp.issubdtype(x.dtype, jnp.floating) else 1
     rows = lax.optimization_barrier(x.reshape(-1, beside * shape[-1]))
     if beside == 1:
         return jnp.sum(rows, 0)
@@ -50,12 +50,10 @@ def _hidden_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
 def _pixels_beside(shape: tuple[int, ...]) -> int:
     """Returns how many pixels make up a row: the most that divide an image's and stay within `_ROW` numbers.
 
-    No row has pixels of two images, which may lie on different devices. 0 if there is nothing to sum.
+    No row has pixels of two images, which may lie on different devices.
     """
     if not all(isinstance(size, int) for size in shape):  # `jax.export` may leave the batch open
         return 1
-    if 0 in shape:
-        return 0
     pixels, channels = math.prod(shape[1:-1]), shape[-1]
     return next(count for count in range(max(1, _ROW // channels), 0, -1) if pixels % count == 0)
 

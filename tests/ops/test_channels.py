@@ -47,9 +47,16 @@ def test_rows_are_as_long_as_divides(shape: tuple[int, ...], beside: int) -> Non
     np.testing.assert_array_equal(channel_sum(jnp.ones(shape)), np.full(shape[-1], np.prod(shape[:-1])))
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.int32])
 @pytest.mark.parametrize("shape", [(0, 4, 6), (4, 4, 0)])
-def test_of_nothing(shape: tuple[int, ...]) -> None:
-    np.testing.assert_array_equal(channel_sum(jnp.ones(shape)), np.zeros(shape[-1]))
+def test_of_nothing(shape: tuple[int, ...], dtype: jnp.dtype) -> None:
+    np.testing.assert_array_equal(channel_sum(jnp.ones(shape, dtype)), np.zeros(shape[-1]))
+
+
+def test_of_a_batch_that_export_leaves_open() -> None:
+    batch = jax.export.symbolic_shape("batch, 4, 6")
+    program = jax.export.export(jax.jit(channel_sum), platforms=["cpu"])(jax.ShapeDtypeStruct(batch, jnp.float32))
+    np.testing.assert_array_equal(program.call(jnp.ones((3, 4, 6))), np.full(6, 12))
 
 
 def test_integers_stay_integers() -> None:
