@@ -53,6 +53,20 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     return views
 
 
+def beside(views: Sequence[jax.Array]) -> jax.Array:
+    """Joins what each position of the kernel sees along the channels, like a concatenation.
+
+    A concatenation is compiled anew wherever it stands; each of these copies once, however many arrays of its shape
+    are joined. For that, the views should not be fused with what made them.
+    """
+    stacked = [jnp.expand_dims(view, -2) for view in views]
+    joined = jnp.broadcast_to(stacked[0], (*views[0].shape[:-1], len(views), views[0].shape[-1]))
+    for position, view in enumerate(stacked[1:], 1):
+        joined = lax.optimization_barrier(joined)
+        joined = lax.dynamic_update_slice_in_dim(joined, view, position, -2)
+    return joined.reshape(*views[0].shape[:-1], -1)
+
+
 def split_batch(size: int, bytes_each: int, budget: int) -> int:
     """Returns in how many rounds to go through a batch, so that one round's bytes are about `budget`.
 
@@ -93,4 +107,5 @@ def _stacked(a: jax.Array, rounds: int) -> jax.Array:
     missing = rounds * each - a.shape[0]
     if missing:
         a = lax.pad(a, jnp.zeros((), a.dtype), [(0, missing, 0)] + [(0, 0, 0)] * (a.ndim - 1))
-    return a.reshape(rounds, each, *a.shape[1:])
+    # Without the barrier, XLA makes the array anew in the shape of each way's rounds.
+    return lax.optimization_barrier(a).reshape(rounds, each, *a.shape[1:])

@@ -9,7 +9,7 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import ways, winograd
-from fnn.ops.cpu.images import IN_CACHE, pad, row_major, shifts, split_batch, summed_in_rounds
+from fnn.ops.cpu.images import IN_CACHE, beside, pad, row_major, shifts, split_batch, summed_in_rounds
 from fnn.ops.geometry import Geometry
 
 
@@ -82,7 +82,8 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
     def some(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         images = winograd.transform_input(winograd.pad_input(x, geometry, axis, outputs), axis, outputs)
         gradients = winograd.transform_output_back(winograd.pad_output(y, geometry, axis, outputs), axis, outputs)
-        views = (jnp.concatenate(shifts(pad(v, inside.padding), inside), -1) for v in images)
+        padded = (lax.optimization_barrier(pad(lax.optimization_barrier(v), inside.padding)) for v in images)
+        views = (beside(shifts(v, inside)) for v in padded)
         return [_product(view, g) for g, view in zip(gradients, views, strict=True)]
 
     window = math.prod(inside.window)

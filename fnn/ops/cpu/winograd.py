@@ -167,13 +167,20 @@ def _at(a: jax.Array, axis: int, start: int, stop: int, step: int = 1) -> jax.Ar
 
 
 def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
-    """The matrix product of `matrix` with a column of arrays, written as sums: most entries are 0 or ±1."""
+    """The matrix product of `matrix` with a column of arrays, written as sums: an array for each row.
+
+    The coefficients are an operand, zeros included, and not numbers in the code: so the code of all rows is the same,
+    and XLA compiles it once. The operand's last number is not used: it differs from the others, for XLA would write
+    numbers that are all alike into the code.
+    """
     made = []
     for row in matrix:
-        terms = [_scaled(a, float(c)) for c, a in zip(row, arrays, strict=True) if c]
-        made.append(functools.reduce(jnp.add, terms))
+        operand = np.array([*row, np.abs(row).sum() + 1], arrays[0].dtype)
+        made.append(_weighted_sum(lax.optimization_barrier(jnp.asarray(operand)), *arrays))
     return made
 
 
-def _scaled(a: jax.Array, factor: float) -> jax.Array:
-    return a if factor == 1 else -a if factor == -1 else a * factor
+@jax.jit  # traced once for all rows
+def _weighted_sum(factors: jax.Array, *arrays: jax.Array) -> jax.Array:
+    scaled = (a * lax.index_in_dim(factors, i, keepdims=False) for i, a in enumerate(arrays))
+    return functools.reduce(lax.add, scaled)
