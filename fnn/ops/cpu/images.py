@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
+from jax.typing import DTypeLike
 
 from fnn.ops.geometry import Geometry
 
@@ -50,6 +51,28 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
             for start, places, stride in zip(starts, geometry.places, geometry.strides, strict=True)
         ]
         views.append(lax.slice(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[-1]], [1, *geometry.strides, 1]))
+    return views
+
+
+def as_data(numbers: Sequence[float], dtype: DTypeLike) -> list[jax.Array]:
+    """Hands numbers to XLA as data, and not as part of the code.
+
+    Operations that differ in nothing else are then the same code to it, and compiled once: a fusion costs some 20 ms.
+    """
+    # The last one is not used. It differs from the others, for XLA would write numbers that are all alike into the code.
+    made = lax.optimization_barrier(jnp.array([*numbers, sum(map(abs, numbers)) + 1], dtype))
+    return [lax.index_in_dim(made, i, keepdims=False) for i in range(len(numbers))]
+
+
+def shifts_alike(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
+    """As `shifts`, for views that are copied one by one: compiled once for all positions."""
+    x = lax.optimization_barrier(x)
+    spans = [(places - 1) * stride + 1 for places, stride in zip(geometry.places, geometry.strides, strict=True)]
+    sizes = [x.shape[0], *spans, x.shape[-1]]
+    views = []
+    for position in itertools.product(*map(range, geometry.window)):
+        starts = as_data([0, *(p * d for p, d in zip(position, geometry.dilation, strict=True)), 0], jnp.int32)
+        views.append(lax.slice(lax.dynamic_slice(x, starts, sizes), [0] * x.ndim, sizes, [1, *geometry.strides, 1]))
     return views
 
 

@@ -9,7 +9,7 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import ways, winograd
-from fnn.ops.cpu.images import IN_CACHE, beside, pad, row_major, shifts, split_batch, summed_in_rounds
+from fnn.ops.cpu.images import IN_CACHE, beside, pad, row_major, shifts, shifts_alike, split_batch, summed_in_rounds
 from fnn.ops.geometry import Geometry
 
 
@@ -61,14 +61,12 @@ def patches(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
 def shifted(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """One product for each position of the kernel: channel by channel where a group is one channel."""
     channels, features = x.shape[-1], y.shape[-1]
-
-    def one(view: jax.Array) -> jax.Array:
-        if geometry.groups == 1:
-            return _product(view, y)
+    x = pad(x, geometry.padding)
+    if geometry.groups == 1:
+        made = [_product(view, y) for view in shifts_alike(x, geometry)]
+    else:
         each = y.reshape(*y.shape[:-1], channels, features // channels)
-        return jnp.sum(view[..., None] * each, range(geometry.rank + 1)).reshape(1, features)
-
-    made = [one(view) for view in shifts(pad(x, geometry.padding), geometry)]
+        made = [jnp.sum(view[..., None] * each, range(geometry.rank + 1)) for view in shifts(x, geometry)]
     return jnp.stack(made).reshape(*geometry.window, channels // geometry.groups, features)
 
 
@@ -90,9 +88,8 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
     entries = math.prod(inside.places) * (window * x.shape[-1] + y.shape[-1]) * (outputs + 2)
     rounds = split_batch(x.shape[0], entries * x.dtype.itemsize, 4 * IN_CACHE)
     made = summed_in_rounds(some, rounds, x, y)
-    made = winograd.transform_kernel_back(made, outputs)
     made = [m.reshape(*inside.window, x.shape[-1], y.shape[-1]) for m in made]
-    return jnp.concatenate(made, axis)
+    return winograd.transform_kernel_back(made, axis, outputs)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """The ways to compute a convolution. Each takes what `fnn.ops.xla.convolve` takes and gives the same."""
 
+import functools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import winograd
-from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
+from fnn.ops.cpu.images import IN_CACHE, as_data, in_rounds, pad, shifts, shifts_alike, split_batch
 from fnn.ops.cpu.neighbours import neighbours, widen_geometry
 from fnn.ops.geometry import Geometry
 
@@ -60,13 +61,14 @@ def patches(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
 def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     """Adds up one product for each position of the kernel: channel by channel where a group is one channel."""
     matrices = kernel.reshape(-1, *kernel.shape[-2:])
-    views = shifts(pad(x, geometry.padding), geometry)
-    total = None
-    for view, matrix in zip(views, matrices, strict=True):
-        product = _product(view, matrix) if geometry.groups == 1 else _scaled(view, matrix)
-        total = product if total is None else total + product
-    assert total is not None, "a kernel has at least one position"
-    return total
+    x = pad(x, geometry.padding)
+    if geometry.groups > 1:
+        made = (_scaled(view, matrix) for view, matrix in zip(shifts(x, geometry), matrices, strict=True))
+    else:
+        numbers = (as_data([i], jnp.int32) for i in range(len(matrices)))
+        alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False) for (i,) in numbers)
+        made = (_product(view, matrix) for view, matrix in zip(shifts_alike(x, geometry), alike, strict=True))
+    return functools.reduce(jnp.add, made)
 
 
 def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs: int) -> jax.Array:

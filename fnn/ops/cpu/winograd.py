@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.ops.cpu.images import pad
+from fnn.ops.cpu.images import as_data, pad
 from fnn.ops.geometry import Geometry
 
 _POINTS = {2: (0, 1, -1), 4: (0, 1, -1, Fraction(1, 2), -2)}
@@ -107,9 +107,9 @@ def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Arr
     return _combine(transforms(outputs).kernel, [_at(kernel, axis, i, i + 1) for i in range(3)])
 
 
-def transform_kernel_back(gradients: Sequence[jax.Array], outputs: int) -> list[jax.Array]:
-    """`Gᵀ`: from the gradients of the transformed kernels to those of the three parts of the kernel."""
-    return _combine(transforms(outputs).kernel.T, gradients)
+def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
+    """`Gᵀ`: from the gradients of the transformed kernels, each 1 long on `axis`, to the kernel's, 3 long."""
+    return _combine_along(axis, transforms(outputs).kernel.T, gradients)
 
 
 def pad_input(x: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
@@ -136,24 +136,10 @@ def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
 
 
 def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
-    """`Aᵀ`: joins the products to the output, a whole number of tiles along `axis`.
-
-    Written as one sum with a new axis, zeros included, which compiles faster than its rows and a concatenation.
-    """
-    matrix = transforms(outputs).output
+    """`Aᵀ`: joins the products to the output, a whole number of tiles along `axis`."""
     along = axis + 2  # after batch and tiles
-    y = functools.reduce(
-        jnp.add,
-        (
-            jnp.expand_dims(product, along) * jnp.expand_dims(column, _all_but(along, product.ndim + 1))
-            for column, product in zip(matrix.T.astype(products[0].dtype), products, strict=True)
-        ),
-    )
+    y = _combine_along(along, transforms(outputs).output, [jnp.expand_dims(product, along) for product in products])
     return y.reshape(*y.shape[: axis + 1], -1, *y.shape[axis + 3 :])
-
-
-def _all_but(axis: int, rank: int) -> tuple[int, ...]:
-    return tuple(i for i in range(rank) if i != axis)
 
 
 def transform_output_back(y: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
@@ -169,18 +155,21 @@ def _at(a: jax.Array, axis: int, start: int, stop: int, step: int = 1) -> jax.Ar
 def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
     """The matrix product of `matrix` with a column of arrays, written as sums: an array for each row.
 
-    The coefficients are an operand, zeros included, and not numbers in the code: so the code of all rows is the same,
-    and XLA compiles it once. The operand's last number is not used: it differs from the others, for XLA would write
-    numbers that are all alike into the code.
+    With zeros, and the coefficients as data: so all rows are the same code.
     """
-    made = []
-    for row in matrix:
-        operand = np.array([*row, np.abs(row).sum() + 1], arrays[0].dtype)
-        made.append(_weighted_sum(lax.optimization_barrier(jnp.asarray(operand)), *arrays))
-    return made
+    return [_weighted_sum(as_data(row, arrays[0].dtype), arrays) for row in matrix]
 
 
 @jax.jit  # traced once for all rows
-def _weighted_sum(factors: jax.Array, *arrays: jax.Array) -> jax.Array:
-    scaled = (a * lax.index_in_dim(factors, i, keepdims=False) for i, a in enumerate(arrays))
-    return functools.reduce(lax.add, scaled)
+def _weighted_sum(factors: Sequence[jax.Array], arrays: Sequence[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, (a * factor for a, factor in zip(arrays, factors, strict=True)))
+
+
+def _combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
+    """The same as one array, its rows along an axis on which the arrays are 1 long.
+
+    One sum, zeros included, compiles faster than its rows and a concatenation.
+    """
+    others = [i for i in range(arrays[0].ndim) if i != axis]
+    columns = (np.expand_dims(column, others) for column in matrix.T.astype(arrays[0].dtype))
+    return functools.reduce(jnp.add, (a * column for column, a in zip(columns, arrays, strict=True)))
