@@ -2,6 +2,7 @@
 
     python -m benchmarks.costs            # measures, then fits: ten minutes
     python -m benchmarks.costs --append --seed=1 --problems=40      # measures more
+    python -m benchmarks.costs --compile  # measures only compiling again, then fits
     python -m benchmarks.costs --fit      # fits again what was measured
 
 Times a spread of random convolutions, and gradients in the kernel, in each way that computes them; writes the times
@@ -12,18 +13,20 @@ to `convolution_times.json` beside this file. Then finds for each way the prices
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
 import jax
 from absl import app, flags
 from tqdm import tqdm
 
 from benchmarks.costs.fit import Prices, Seconds, fit, regret
-from benchmarks.costs.measure import KINDS, measure
-from benchmarks.costs.problems import random_problems
+from benchmarks.costs.measure import KINDS, compile_ways, measure
+from benchmarks.costs.problems import problem_of, random_problems
 from fnn.ops.cpu import costs
 
 _FIT = flags.DEFINE_boolean("fit", False, "fit again what was measured, and measure nothing")
 _APPEND = flags.DEFINE_boolean("append", False, "keep what was measured before, and add to it")
+_COMPILE = flags.DEFINE_boolean("compile", False, "keep the times, and measure again what compiling takes")
 _SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
 _PROBLEMS = flags.DEFINE_integer("problems", 120, "how many random convolutions to measure", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "how often to time each way of each", lower_bound=1)
@@ -32,6 +35,11 @@ TIMES = Path(__file__).parent / "convolution_times.json"
 """The measurements."""
 PRICES = Path(costs.__file__).parent / "prices.py"
 """What is fitted to them."""
+
+
+def write_times(measured: list[dict[str, Any]]) -> None:
+    """Writes the measurements, one a line."""
+    TIMES.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in measured) + "\n]\n")
 
 
 def write_prices(prices: Prices, compiling: Seconds) -> None:
@@ -56,14 +64,22 @@ def write_prices(prices: Prices, compiling: Seconds) -> None:
 
 def main(_: list[str]) -> None:
     """Measures and fits."""
-    if not _FIT.value:
+    if _COMPILE.value:
+        measured = json.loads(TIMES.read_text())
+        for entry in tqdm(measured, disable=None):
+            _, compiling = compile_ways(problem_of(entry), entry["kind"])
+            for way in entry["ways"].keys() & compiling.keys():
+                entry["ways"][way]["compile"] = compiling[way]
+            jax.clear_caches()
+        write_times(measured)
+    elif not _FIT.value:
         measured = json.loads(TIMES.read_text()) if _APPEND.value else []
         for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value)), disable=None):
             for kind in KINDS:
                 times = measure(problem, kind, _REPEATS.value)
                 measured.append({"kind": kind, **problem._asdict(), "ways": times})
             jax.clear_caches()
-        TIMES.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in measured) + "\n]\n")
+        write_times(measured)
     measured = json.loads(TIMES.read_text())
     prices, compiling = fit(measured)
     write_prices(prices, compiling)

@@ -3,6 +3,8 @@
 import math
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +15,12 @@ from fnn.ops.cpu import costs, kernel_ways, ways
 KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
 """The ways of each kind of operation."""
 
+Programs = dict[str, Callable[[], jax.Array]]
+"""By way."""
 
-def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Returns the median seconds of each way, and what compiling it took; the ways take turns."""
+
+def compile_ways(problem: costs.Problem, kind: str) -> tuple[Programs, dict[str, float]]:
+    """Returns each way of a problem, compiled and run once, and the seconds that compiling took."""
     geometry, batch, channels, features = problem
     rng = np.random.default_rng(0)
 
@@ -35,13 +40,19 @@ def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[s
             continue
         start = time.perf_counter()
         lowered = jax.jit(lambda a, b, way=way: way(a, b, geometry=geometry)).lower(x, other)
-        programs[name] = lowered.compile()
+        programs[name] = partial(lowered.compile(), x, other)
         compiling[name] = time.perf_counter() - start
-        programs[name](x, other).block_until_ready()
+        programs[name]().block_until_ready()
+    return programs, compiling
+
+
+def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[str, float]]:
+    """Returns the median seconds of each way, and what compiling it took; the ways take turns."""
+    programs, compiling = compile_ways(problem, kind)
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(repeats):
         for name, program in programs.items():
             start = time.perf_counter()
-            program(x, other).block_until_ready()
+            program().block_until_ready()
             times[name].append(time.perf_counter() - start)
     return {name: {"seconds": statistics.median(t), "compile": compiling[name]} for name, t in times.items()}

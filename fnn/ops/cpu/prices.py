@@ -47,17 +47,17 @@ PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {
 """As in `fnn.ops.cpu.costs.Work`."""
 
 COMPILE: dict[tuple[str, str], float] = {
-    ("convolution", "direct"): 0.013,
-    ("convolution", "fft"): 0.13,
-    ("convolution", "patches"): 0.248,
-    ("convolution", "shifted"): 0.257,
-    ("convolution", "widened"): 0.079,
-    ("convolution", "winograd of 2"): 0.206,
-    ("convolution", "winograd of 4"): 0.268,
-    ("kernel gradient", "direct"): 0.1,
-    ("kernel gradient", "patches"): 0.27,
-    ("kernel gradient", "shifted"): 0.173,
-    ("kernel gradient", "winograd of 2"): 0.313,
-    ("kernel gradient", "winograd of 4"): 0.467,
+    ("convolution", "direct"): 0.017,
+    ("convolution", "fft"): 0.147,
+    ("convolution", "patches"): 0.306,
+    ("convolution", "shifted"): 0.2,
+    ("convolution", "widened"): 0.09,
+    ("convolution", "winograd of 2"): 0.158,
+    ("convolution", "winograd of 4"): 0.162,
+    ("kernel gradient", "direct"): 0.127,
+    ("kernel gradient", "patches"): 0.322,
+    ("kernel gradient", "shifted"): 0.128,
+    ("kernel gradient", "winograd of 2"): 0.204,
+    ("kernel gradient", "winograd of 4"): 0.215,
 }
 """Seconds that compiling takes."""
