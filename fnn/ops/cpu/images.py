@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jax.typing import DTypeLike
@@ -54,14 +55,13 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     return views
 
 
-def as_data(numbers: Sequence[float], dtype: DTypeLike) -> list[jax.Array]:
-    """Hands numbers to XLA as data, and not as part of the code.
+def as_data(numbers: Sequence[float], dtype: DTypeLike) -> jax.Array:
+    """Hands numbers to XLA as data, and not as part of the code: an array of them, and of one more, not to be used.
 
     Operations that differ in nothing else are then the same code to it, and compiled once: a fusion costs some 20 ms.
+    The last one differs from the others, for XLA would write numbers that are all alike into the code.
     """
-    # The last one is not used. It differs from the others, for XLA would write numbers that are all alike into the code.
-    made = lax.optimization_barrier(jnp.array([*numbers, sum(map(abs, numbers)) + 1], dtype))
-    return [lax.index_in_dim(made, i, keepdims=False) for i in range(len(numbers))]
+    return lax.optimization_barrier(np.array([*numbers, sum(map(abs, numbers)) + 1], dtype))
 
 
 def shifts_alike(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
@@ -71,7 +71,8 @@ def shifts_alike(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     sizes = [x.shape[0], *spans, x.shape[-1]]
     views = []
     for position in itertools.product(*map(range, geometry.window)):
-        starts = as_data([0, *(p * d for p, d in zip(position, geometry.dilation, strict=True)), 0], jnp.int32)
+        data = as_data([0, *(p * d for p, d in zip(position, geometry.dilation, strict=True)), 0], jnp.int32)
+        starts = [lax.index_in_dim(data, i, keepdims=False) for i in range(x.ndim)]
         views.append(lax.slice(lax.dynamic_slice(x, starts, sizes), [0] * x.ndim, sizes, [1, *geometry.strides, 1]))
     return views
 

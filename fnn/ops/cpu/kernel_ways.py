@@ -46,7 +46,7 @@ def patches(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
 
     def some(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         if groups == 1:
-            return [_product(jnp.concatenate(shifts(x, geometry), -1), y)]
+            return [_product(jnp.concatenate(shifts_alike(x, geometry), -1), y)]
         rows = jnp.stack(shifts(x, geometry), -2).reshape(-1, window, groups, per_group)
         y = y.reshape(-1, groups, features // groups)
         return [lax.dot_general(rows, y, (((0,), (0,)), ((2,), (1,))))]  # (groups, window, per_group, features of one)

@@ -47,7 +47,7 @@ def patches(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
 
     def some(x: jax.Array) -> jax.Array:
         if groups == 1:
-            rows = jnp.concatenate(shifts(x, geometry), -1)
+            rows = jnp.concatenate(shifts_alike(x, geometry), -1)
             return _product(rows, matrix.reshape(window * per_group, features))
         rows = jnp.stack(shifts(x, geometry), -2).reshape(-1, window, groups, per_group)
         y = lax.dot_general(rows, matrix, (((1, 3), (0, 1)), ((2,), (2,))))
@@ -65,8 +65,8 @@ def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
     if geometry.groups > 1:
         made = (_scaled(view, matrix) for view, matrix in zip(shifts(x, geometry), matrices, strict=True))
     else:
-        numbers = (as_data([i], jnp.int32) for i in range(len(matrices)))
-        alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False) for (i,) in numbers)
+        numbers = (as_data([i], jnp.int32)[0] for i in range(len(matrices)))
+        alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False) for i in numbers)
         made = (_product(view, matrix) for view, matrix in zip(shifts_alike(x, geometry), alike, strict=True))
     return functools.reduce(jnp.add, made)
 

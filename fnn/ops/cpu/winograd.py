@@ -161,8 +161,9 @@ def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]
 
 
 @jax.jit  # traced once for all rows
-def _weighted_sum(factors: Sequence[jax.Array], arrays: Sequence[jax.Array]) -> jax.Array:
-    return functools.reduce(jnp.add, (a * factor for a, factor in zip(arrays, factors, strict=True)))
+def _weighted_sum(factors: jax.Array, arrays: Sequence[jax.Array]) -> jax.Array:
+    scaled = (a * lax.index_in_dim(factors, i, keepdims=False) for i, a in enumerate(arrays))
+    return functools.reduce(jnp.add, scaled)
 
 
 def _combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
