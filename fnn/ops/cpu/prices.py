@@ -47,17 +47,17 @@ PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {
 """As in `fnn.ops.cpu.costs.Work`."""
 
 COMPILE: dict[tuple[str, str], float] = {
-    ("convolution", "direct"): 0.017,
-    ("convolution", "fft"): 0.147,
-    ("convolution", "patches"): 0.306,
-    ("convolution", "shifted"): 0.2,
-    ("convolution", "widened"): 0.09,
-    ("convolution", "winograd of 2"): 0.158,
-    ("convolution", "winograd of 4"): 0.162,
-    ("kernel gradient", "direct"): 0.127,
-    ("kernel gradient", "patches"): 0.322,
-    ("kernel gradient", "shifted"): 0.128,
-    ("kernel gradient", "winograd of 2"): 0.204,
-    ("kernel gradient", "winograd of 4"): 0.215,
+    ("convolution", "direct"): 0.018,
+    ("convolution", "fft"): 0.138,
+    ("convolution", "patches"): 0.25,
+    ("convolution", "shifted"): 0.204,
+    ("convolution", "widened"): 0.078,
+    ("convolution", "winograd of 2"): 0.159,
+    ("convolution", "winograd of 4"): 0.166,
+    ("kernel gradient", "direct"): 0.125,
+    ("kernel gradient", "patches"): 0.272,
+    ("kernel gradient", "shifted"): 0.126,
+    ("kernel gradient", "winograd of 2"): 0.217,
+    ("kernel gradient", "winograd of 4"): 0.213,
 }
 """Seconds that compiling takes."""
