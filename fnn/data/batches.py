@@ -8,7 +8,7 @@ import numpy as np
 from fnn.keys import number_of
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def epoch_order(samples: int, seed: int, epoch: int) -> np.ndarray:
     """Returns the order of epoch `epoch`, counted from 0: each of `samples` indices once. It cannot be written to."""
     order = np.random.default_rng([seed, number_of("order"), epoch]).permutation(samples)
@@ -50,6 +50,12 @@ class Batches(NamedTuple):
     def epoch(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of all steps of epoch `epoch`."""
         return [self.indices(step) for step in range(epoch * self.per_epoch, (epoch + 1) * self.per_epoch)]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the samples of all steps of epoch `epoch`, one step after another in one array."""
+        if self.shard.parts == 1:  # much faster than cutting and joining
+            return epoch_order(self.samples, self.seed, epoch)[: self.per_epoch * self.size]
+        return np.concatenate(self.epoch(epoch))
 
 
 def make_batches(

@@ -64,6 +64,8 @@ def test_shards_together_see_what_one_alone_sees(
         parts = [shard.epoch(epoch)[step] for shard in shards]
         np.testing.assert_array_equal(np.concatenate(parts), batch)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for shard in shards:
+        np.testing.assert_array_equal(shard.order(epoch), np.concatenate(shard.epoch(epoch)))
 
 
 @given(batches(), st.integers(0, 3))

@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     def orders(self, epoch: int) -> list[np.ndarray]:
         """Returns the samples of an epoch's steps: of whole batches, `(steps, batch)`, and of a smaller last one."""
-        flat = self.samples[np.concatenate(self.batches.epoch(epoch))].astype(np.int32)
+        flat = self.samples[self.batches.order(epoch)].astype(np.int32)
         whole = len(flat) // self.batches.size * self.batches.size
         parts = flat[:whole].reshape(-1, self.batches.size), flat[whole:][np.newaxis]
         return [part for part in parts if part.size]
