@@ -16,6 +16,7 @@ from quick import AS_USERS_DO
 
 from fnn import ops
 from fnn.ops import xla
+from fnn.ops.cpu import kernel_ways, ways
 
 REALISTIC = [
     Problem(geometry_of((32, 32), (3, 3), padding=1), 64, 64, 64),
@@ -230,3 +231,17 @@ def test_this_jaxlib_multiplies_right(dtype: Any, n: int) -> None:
         y = jax.jit(multiply, compiler_options=AS_USERS_DO)(x)
         assert y.dtype == dtype
         np.testing.assert_array_equal(y, i**2)
+
+
+@pytest.mark.parametrize("way", ["winograd of 4", "shifted", "patches"])
+@pytest.mark.parametrize("module", [ways, kernel_ways], ids=["convolution", "kernel gradient"])
+def test_what_differs_in_numbers_only_is_compiled_once(module: Any, way: str) -> None:
+    # Nine positions or six points, each with its copies and sums, are 9 to 20 kernels if they differ to XLA.
+    x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
+    function = partial(module.WAYS[way], geometry=geometry_of((8, 8), (3, 3), padding=1))
+    text = jax.jit(function).lower(x, kernel if module is ways else x).compile().as_text()
+    assert text is not None
+    codes = re.findall(r"^%fused_computation[\w.]* \(.*?^\}", text, re.MULTILINE | re.DOTALL)
+    assert len(codes) >= 9
+    nameless = {re.sub(r", metadata=\{[^}]*\}|%[\w.-]+|[\w.]+(?=: )", "", code) for code in codes}
+    assert len(nameless) <= 7
