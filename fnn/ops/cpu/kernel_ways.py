@@ -9,7 +9,8 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import ways, winograd
-from fnn.ops.cpu.images import IN_CACHE, beside, pad, row_major, shifts, shifts_alike, split_batch, summed_in_rounds
+from fnn.ops.cpu.alike import beside, shifts_alike
+from fnn.ops.cpu.images import IN_CACHE, pad, row_major, shifts, split_batch, summed_in_rounds
 from fnn.ops.geometry import Geometry
 
 

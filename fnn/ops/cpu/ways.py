@@ -12,7 +12,8 @@ from jax import lax
 
 from fnn.ops import xla
 from fnn.ops.cpu import winograd
-from fnn.ops.cpu.images import IN_CACHE, as_data, in_rounds, pad, shifts, shifts_alike, split_batch
+from fnn.ops.cpu.alike import as_data, shifts_alike
+from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
 from fnn.ops.cpu.neighbours import neighbours, widen_geometry
 from fnn.ops.geometry import Geometry
 

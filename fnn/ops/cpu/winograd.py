@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.ops.cpu.images import as_data, pad
+from fnn.ops.cpu.alike import as_data
+from fnn.ops.cpu.images import pad
 from fnn.ops.geometry import Geometry
 
 _POINTS = {2: (0, 1, -1), 4: (0, 1, -1, Fraction(1, 2), -2)}

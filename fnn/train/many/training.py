@@ -90,7 +90,5 @@ def _judge(
     longest = max(map(len, chosen))
     blocks = [blocks_of(np.concatenate([one, np.repeat(one[:1], longest - len(one))])) for one in chosen]
     variables = standing.train_state[:2]
-    judged = np.asarray(programs.judge[form](data, variables, moments, stack(blocks, form))).reshape(
-        len(group), -1, 2
-    )
+    judged = np.asarray(programs.judge[form](data, variables, moments, stack(blocks, form))).reshape(len(group), -1, 2)
     return np.stack([own[: len(one)].mean(axis=0, dtype=np.float64) for own, one in zip(judged, chosen, strict=True)])
