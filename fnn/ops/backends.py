@@ -1,7 +1,6 @@
 """How an operation gets one rule per backend."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -29,11 +28,12 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
     """
     primitive = Primitive(name)
     DEFINITIONS[primitive] = anywhere
+    traced_once = jax.jit(anywhere, static_argnames=static)
 
     @primitive.def_abstract_eval
     def _(*operands: Any, **arguments: Any) -> Any:
         shapes = (jax.ShapeDtypeStruct(operand.shape, operand.dtype) for operand in operands)
-        made = jax.eval_shape(partial(anywhere, **arguments), *shapes)
+        made = traced_once.eval_shape(*shapes, **arguments)
         return operands[0].update(shape=made.shape, dtype=made.dtype, weak_type=False)
 
     primitive.def_impl(jax.jit(primitive.bind, static_argnames=static))

@@ -1,5 +1,6 @@
 """What a convolution knows about itself once it is traced, apart from batch and channels."""
 
+import itertools
 from typing import NamedTuple
 
 
@@ -37,3 +38,13 @@ class Geometry(NamedTuple):
         """The output's sizes."""
         axes = zip(self.padded, self.extent, self.strides, strict=True)
         return tuple(max(0, (n - extent) // stride + 1) for n, extent, stride in axes)
+
+    @property
+    def offsets(self) -> list[tuple[int, ...]]:
+        """The pixel of the padded input that the first window reads at each of its positions, in the kernel's order."""
+        return list(itertools.product(*(range(0, w * d, d) for w, d in zip(self.window, self.dilation, strict=True))))
+
+    @property
+    def span(self) -> tuple[int, ...]:
+        """How many pixels there are from what the first window reads at a position to what the last one does."""
+        return tuple((places - 1) * stride + 1 for places, stride in zip(self.places, self.strides, strict=True))

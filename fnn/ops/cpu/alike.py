@@ -5,7 +5,6 @@ before, it takes again. So what a convolution does at each position of its windo
 written here as the same code on other data.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import jax
@@ -28,13 +27,13 @@ def as_data(numbers: Sequence[float], dtype: DTypeLike) -> jax.Array:
 def shifts_alike(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     """As `fnn.ops.cpu.images.shifts`, for views that are copied one by one: one code for all positions."""
     x = lax.optimization_barrier(x)
-    spans = [(places - 1) * stride + 1 for places, stride in zip(geometry.places, geometry.strides, strict=True)]
-    sizes = [x.shape[0], *spans, x.shape[-1]]
+    sizes = [x.shape[0], *geometry.span, x.shape[-1]]
     views = []
-    for position in itertools.product(*map(range, geometry.window)):
-        data = as_data([0, *(p * d for p, d in zip(position, geometry.dilation, strict=True)), 0], jnp.int32)
+    for offset in geometry.offsets:
+        data = as_data([0, *offset, 0], jnp.int32)
         starts = [lax.index_in_dim(data, i, keepdims=False) for i in range(x.ndim)]
-        views.append(lax.slice(lax.dynamic_slice(x, starts, sizes), [0] * x.ndim, sizes, [1, *geometry.strides, 1]))
+        view = lax.dynamic_slice(x, starts, sizes, allow_negative_indices=False)
+        views.append(lax.slice(view, [0] * x.ndim, sizes, [1, *geometry.strides, 1]))
     return views
 
 

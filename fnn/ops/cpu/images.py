@@ -1,6 +1,6 @@
 """What the ways share: padding, the shifted views of an image, and working on a few images at a time."""
 
-import itertools
+import operator
 from collections.abc import Callable, Sequence
 
 import jax
@@ -42,14 +42,11 @@ def transposed(matrices: jax.Array) -> jax.Array:
 
 def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     """What each position of the kernel sees, in its order: `(batch, *places, channels)`, from a padded `x`."""
+    strides = [1, *geometry.strides, 1]
     views = []
-    for position in itertools.product(*map(range, geometry.window)):
-        starts = [p * d for p, d in zip(position, geometry.dilation, strict=True)]
-        limits = [
-            start + (places - 1) * stride + 1
-            for start, places, stride in zip(starts, geometry.places, geometry.strides, strict=True)
-        ]
-        views.append(lax.slice(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[-1]], [1, *geometry.strides, 1]))
+    for offset in geometry.offsets:
+        limits = [x.shape[0], *map(operator.add, offset, geometry.span), x.shape[-1]]
+        views.append(lax.slice(x, [0, *offset, 0], limits, strides))
     return views
 
 
@@ -78,7 +75,8 @@ def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arr
     stacks = tuple(_stacked(a, rounds) for a in arrays)
     # Inside `shard_map`, the loop's start must vary over the devices as what is added to it does.
     varying = tuple(frozenset().union(*(jax.typeof(a).mat.varying for a in arrays)))
-    shapes = jax.eval_shape(function, *(a[0] for a in stacks))
+    function = jax.jit(function)  # traced once, for its shapes and for the loop
+    shapes = jax.eval_shape(function, *(jax.typeof(a).update(shape=a.shape[1:]) for a in stacks))
     start = [lax.pcast(jnp.zeros(s.shape, s.dtype), varying, to="varying") for s in shapes]
 
     def add(total: list[jax.Array], slices: tuple[jax.Array, ...]) -> tuple[list[jax.Array], None]:

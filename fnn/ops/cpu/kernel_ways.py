@@ -21,10 +21,7 @@ def direct(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """
     if geometry.groups > 1:
         return xla.kernel_gradient(x, y, geometry=geometry)
-    reach = [
-        (places - 1) * stride + extent
-        for places, stride, extent in zip(geometry.places, geometry.strides, geometry.extent, strict=True)
-    ]
+    reach = [span + extent - 1 for span, extent in zip(geometry.span, geometry.extent, strict=True)]
     padding = [(low, n - low - size) for n, size, (low, _) in zip(reach, geometry.sizes, geometry.padding, strict=True)]
     turned = Geometry(
         sizes=tuple(x.shape[1:-1]),

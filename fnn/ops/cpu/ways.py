@@ -67,7 +67,7 @@ def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
         made = (_scaled(view, matrix) for view, matrix in zip(shifts(x, geometry), matrices, strict=True))
     else:
         numbers = (as_data([i], jnp.int32)[0] for i in range(len(matrices)))
-        alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False) for i in numbers)
+        alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False, allow_negative_indices=False) for i in numbers)
         made = (_product(view, matrix) for view, matrix in zip(shifts_alike(x, geometry), alike, strict=True))
     return functools.reduce(jnp.add, made)
 
@@ -126,8 +126,8 @@ def by_fft(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     weights = weights.reshape(*weights.shape[:-1], groups, -1)
     product = jnp.einsum("n...gc,...cgo->n...go", spectrum, weights)
     y = jnp.fft.irfftn(product.reshape(*product.shape[:-2], -1), sizes, axes)
-    limits = [(p - 1) * s + 1 for p, s in zip(geometry.places, geometry.strides, strict=True)]
-    return lax.slice(y, [0] * y.ndim, [y.shape[0], *limits, y.shape[-1]], [1, *geometry.strides, 1])
+    limits = [y.shape[0], *geometry.span, y.shape[-1]]
+    return lax.slice(y, [0] * y.ndim, limits, [1, *geometry.strides, 1])
 
 
 def _fast_length(n: int) -> int:
