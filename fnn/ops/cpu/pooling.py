@@ -51,14 +51,15 @@ def max_pool_tangent(x: jax.Array, tangent: jax.Array, *, geometry: Geometry) ->
 
 def max_pool_cotangent(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     """Each entry of `y` where its window's maximum is."""
-    first = lax.optimization_barrier(_first_maximum(x, geometry))
+    # Made once and kept: XLA would find each window's maximum anew for each of its entries; and of few channels, which
+    # are no vectors, each entry of the image anew for each view of it.
+    x = x if y.shape[-1] % LINE == 0 else row_major(x)
+    first = lax.optimization_barrier(row_major(_first_maximum(x, geometry)))
     if _tiles(geometry):
         positions = np.arange(math.prod(geometry.window), dtype=first.dtype)
         positions = positions.reshape(1, *(n for w in geometry.window for n in (1, w)), 1)
         tiled = jnp.where(_expand(first) == positions, _expand(y), np.zeros((), y.dtype))
-        # What is fused with the image's own shape finds each entry's window by dividing its index: harmless where that
-        # is done for a vector of channels at a time.
-        return _untile(tiled if y.shape[-1] % LINE == 0 else row_major(tiled), geometry)
+        return _untile(tiled, geometry)
     chosen = [jnp.where(first == p, y, np.zeros((), y.dtype)) for p in range(math.prod(geometry.window))]
     padded = jax.typeof(y).update(shape=(y.shape[0], *geometry.padded, y.shape[-1]))
     spread = jax.linear_transpose(lambda padded: shifts(padded, geometry), padded)(chosen)[0]
