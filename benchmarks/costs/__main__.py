@@ -1,9 +1,10 @@
 """Measures the ways to compute a convolution on the CPU, and fits the prices by which fnn chooses among them.
 
-    python -m benchmarks.costs            # measures, then fits: ten minutes
-    python -m benchmarks.costs --append --seed=1 --problems=40      # measures more
-    python -m benchmarks.costs --compile  # measures only compiling again, then fits
-    python -m benchmarks.costs --fit      # fits again what was measured
+    python -m benchmarks.costs                                        # measures, then fits: ten minutes
+    python -m benchmarks.costs --measure=more --seed=1 --problems=40  # keeps what was measured, and adds to it
+    python -m benchmarks.costs --measure=ways --ways=widened          # measures some ways again, or new ones
+    python -m benchmarks.costs --measure=compiling                    # measures again what compiling takes
+    python -m benchmarks.costs --measure=nothing                      # fits again what was measured
 
 Times a spread of random convolutions, and gradients in the kernel, in each way that computes them; writes the times
 to `convolution_times.json` beside this file. Then finds for each way the prices that make `Σ price · amount` of
@@ -24,9 +25,10 @@ from benchmarks.costs.measure import KINDS, compile_ways, measure
 from benchmarks.costs.problems import problem_of, random_problems
 from fnn.ops.cpu import costs
 
-_FIT = flags.DEFINE_boolean("fit", False, "fit again what was measured, and measure nothing")
-_APPEND = flags.DEFINE_boolean("append", False, "keep what was measured before, and add to it")
-_COMPILE = flags.DEFINE_boolean("compile", False, "keep the times, and measure again what compiling takes")
+_MEASURE = flags.DEFINE_enum(
+    "measure", "all", ["all", "more", "ways", "compiling", "nothing"], "what to measure before the prices are fitted"
+)
+_WAYS = flags.DEFINE_list("ways", [], "of --measure=ways: which, of both kinds of operation")
 _SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
 _PROBLEMS = flags.DEFINE_integer("problems", 120, "how many random convolutions to measure", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "how often to time each way of each", lower_bound=1)
@@ -62,25 +64,43 @@ def write_prices(prices: Prices, compiling: Seconds) -> None:
     PRICES.write_text("\n".join(lines))
 
 
+def _measure_compiling(entry: dict[str, Any]) -> None:
+    """Measures again what compiling the ways of a problem takes."""
+    compiling = compile_ways(problem_of(entry), entry["kind"])[1]
+    for way in entry["ways"].keys() & compiling.keys():
+        entry["ways"][way]["compile"] = compiling[way]
+
+
+def _measure_ways(entry: dict[str, Any]) -> None:
+    """Measures some ways of a problem beside XLA's own, by whose time of before theirs are made comparable."""
+    ways = {"direct", *_WAYS.value} & KINDS[entry["kind"]].keys()
+    problem = problem_of(entry)
+    if not any(costs.allowed(way, problem, 4, exact=False) for way in ways - {"direct"}):
+        return
+    times = measure(problem, entry["kind"], _REPEATS.value, ways)
+    before = entry["ways"]["direct"]["seconds"] / times.pop("direct")["seconds"]
+    entry["ways"] |= {way: {**time, "seconds": before * time["seconds"]} for way, time in times.items()}
+
+
 def main(_: list[str]) -> None:
     """Measures and fits."""
-    if _COMPILE.value:
-        measured = json.loads(TIMES.read_text())
-        for entry in tqdm(measured, disable=None):
-            compiling = compile_ways(problem_of(entry), entry["kind"])[1]
-            for way in entry["ways"].keys() & compiling.keys():
-                entry["ways"][way]["compile"] = compiling[way]
-            jax.clear_caches()
-        write_times(measured)
-    elif not _FIT.value:
-        measured = json.loads(TIMES.read_text()) if _APPEND.value else []
+    unknown = set(_WAYS.value) - {way for ways in KINDS.values() for way in ways}
+    if unknown or (_MEASURE.value == "ways") != bool(_WAYS.value):
+        known = ", ".join(sorted({way for ways in KINDS.values() for way in ways}))
+        raise app.UsageError(f"--measure=ways and --ways go together; --ways can name {known}")
+    measured = [] if _MEASURE.value == "all" else json.loads(TIMES.read_text())
+    if _MEASURE.value in ("all", "more"):
         for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value)), disable=None):
             for kind in KINDS:
                 times = measure(problem, kind, _REPEATS.value)
                 measured.append({"kind": kind, **problem._asdict(), "ways": times})
             jax.clear_caches()
-        write_times(measured)
-    measured = json.loads(TIMES.read_text())
+    elif _MEASURE.value != "nothing":
+        for entry in tqdm(measured, disable=None):
+            again = _measure_compiling if _MEASURE.value == "compiling" else _measure_ways
+            again(entry)
+            jax.clear_caches()
+    write_times(measured)
     prices, compiling = fit(measured)
     write_prices(prices, compiling)
     costs.PRICES.clear()

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import jax
@@ -19,8 +19,10 @@ Programs = dict[str, Callable[[], jax.Array]]
 """By way."""
 
 
-def compile_ways(problem: costs.Problem, kind: str) -> tuple[Programs, dict[str, float]]:
-    """Returns each way of a problem, compiled and run once, and the seconds that compiling took."""
+def compile_ways(
+    problem: costs.Problem, kind: str, only: Collection[str] | None = None
+) -> tuple[Programs, dict[str, float]]:
+    """Returns each way of a problem, or only some, compiled and run once, and the seconds that compiling took."""
     geometry, batch, channels, features = problem
     rng = np.random.default_rng(0)
 
@@ -34,6 +36,8 @@ def compile_ways(problem: costs.Problem, kind: str) -> tuple[Programs, dict[str,
         other = draw(batch, *geometry.places, features)
     programs, compiling = {}, {}
     for name, way in KINDS[kind].items():
+        if only is not None and name not in only:
+            continue
         # Far more products than the best way needs: not worth waiting for.
         patience = 64 << 20 if name == "shifted" and geometry.groups == 1 else math.inf
         if not costs.allowed(name, problem, 4, exact=False) or costs.WORK[name](problem).partial > patience:
@@ -46,9 +50,11 @@ def compile_ways(problem: costs.Problem, kind: str) -> tuple[Programs, dict[str,
     return programs, compiling
 
 
-def measure(problem: costs.Problem, kind: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Returns the median seconds of each way, and what compiling it took; the ways take turns."""
-    programs, compiling = compile_ways(problem, kind)
+def measure(
+    problem: costs.Problem, kind: str, repeats: int, only: Collection[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Returns the median seconds of each way, or of some, and what compiling it took; the ways take turns."""
+    programs, compiling = compile_ways(problem, kind, only)
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(repeats):
         for name, program in programs.items():

@@ -63,8 +63,13 @@ BY_HAND = {
         Problem(geometry_of((9, 7), (3, 2), padding=((1, 1), (0, 0))), 2, 3, 20),
         tuple(4 * n for n in (2 * 30 * 2 * 3 * 32, 2 * 30 * 2 * 3, 0, 2 * 35 * 3, 2 * 30 * 20, 2 * 3 * 20, 1)),
     ),
-    # 4 neighbours would be 20 features; 5 places are 2 tiles of 3: 15 features, a window of 2 × 5, 4 × 2 places
+    # 4 neighbours would be 20 features and leave 3 of 2 tiles' 8 places idle: all 5, a window of 2 × 7, 4 × 1 places
     "widened": (
+        Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
+        (3 * 4 * 14 * 4 * 32, 3 * 4 * 14 * 4, 0, 3 * 35 * 4, 3 * 4 * 25, 14 * 4 * 25, 1),
+    ),
+    # the same: 3 neighbours are 15 features, of a vector of 16, and 5 places are 2 tiles: a window of 2 × 5, 4 × 2 places
+    "widened gradient": (
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
         (3 * 8 * 10 * 4 * 16, 3 * 8 * 10 * 4, 0, 3 * 35 * 4, 3 * 8 * 15, 10 * 4 * 15, 1),
     ),
@@ -116,6 +121,10 @@ def kernel_of(*window: int, **rest: Any) -> Problem:
         ("widened", kernel_of(3, 3, groups=2), False, False),
         ("widened", kernel_of(3, 3, dilation=(2, 1)), False, True),
         ("widened", kernel_of(3, 3, dilation=(1, 2)), False, False),
+        ("widened gradient", kernel_of(3, 3), False, True),  # 8 features are half a vector
+        ("widened gradient", kernel_of(3, 3)._replace(features=16), False, False),
+        ("widened gradient", kernel_of(3, 3, groups=2), False, False),
+        ("widened gradient", kernel_of(3, 3, dilation=(1, 2)), False, False),
         ("patches", kernel_of(9, 9, groups=2), True, True),
         ("direct", kernel_of(9, 9, groups=2), True, True),
     ],

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnn.ops.cpu import winograd
-from fnn.ops.cpu.neighbours import ENOUGH_FEATURES, neighbours, widen_geometry
+from fnn.ops.cpu.neighbours import ENOUGH_FEATURES, neighbours, neighbours_of_gradient, widen_geometry
 from fnn.ops.cpu.prices import COMPILE, PRICES
 from fnn.ops.cpu.ways import FFT_IS_SAFE
 from fnn.ops.geometry import Geometry
@@ -83,11 +83,10 @@ def _work_by_winograd(problem: Problem, outputs: int) -> Work:
     return Work(*((outputs + 2) * amount for amount in work))
 
 
-def _work_widened(problem: Problem) -> Work:
-    outputs = neighbours(problem.geometry, problem.features)
-    return _work_directly(
-        problem._replace(geometry=widen_geometry(problem.geometry, outputs), features=outputs * problem.features)
-    )
+def _work_widened(problem: Problem, count: Callable[[Geometry, int], int]) -> Work:
+    outputs = count(problem.geometry, problem.features)
+    wide = widen_geometry(problem.geometry, outputs)
+    return _work_directly(problem._replace(geometry=wide, features=outputs * problem.features))
 
 
 def _work_by_fft(problem: Problem) -> Work:
@@ -111,7 +110,8 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "shifted": _work_shifted,
     "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
     "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
-    "widened": _work_widened,
+    "widened": lambda problem: _work_widened(problem, neighbours),
+    "widened gradient": lambda problem: _work_widened(problem, neighbours_of_gradient),
     "fft": _work_by_fft,
 }
 """The work of each way. A kernel's gradient does the same work as the convolution."""
@@ -128,8 +128,10 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
         work = _work_by_fft(problem)
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)
         return FFT_IS_SAFE and spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
-    if way == "widened":
-        return geometry.groups == 1 and geometry.dilation[-1] == 1 and problem.features < ENOUGH_FEATURES
+    if "widened" in way:
+        if geometry.groups > 1 or geometry.dilation[-1] > 1 or problem.features >= ENOUGH_FEATURES:
+            return False
+        return way == "widened" or neighbours_of_gradient(geometry, problem.features) > 1
     if way == "shifted":
         # Of one channel it is a sum of scaled images, which XLA fuses into each of its readers and computes anew there.
         if math.prod(geometry.window) > 2 * _VECTOR or problem.channels == 1:

@@ -1,5 +1,6 @@
 """The ways to compute a convolution's gradient in its kernel. Each does what `fnn.ops.xla.kernel_gradient` does."""
 
+import functools
 import math
 from functools import partial
 
@@ -11,6 +12,7 @@ from fnn.ops import xla
 from fnn.ops.cpu import ways, winograd
 from fnn.ops.cpu.alike import beside, shifts_alike
 from fnn.ops.cpu.images import IN_CACHE, pad, row_major, shifts, split_batch, summed_in_rounds
+from fnn.ops.cpu.neighbours import neighbours_of_gradient, widen_geometry
 from fnn.ops.geometry import Geometry
 
 
@@ -90,6 +92,23 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
     return winograd.transform_kernel_back(made, axis, outputs)
 
 
+def widened(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """The transpose of `fnn.ops.cpu.ways.widened`: sums the gradients of several neighbours' kernels, then those.
+
+    For few features, which would leave most of a vector instruction idle. A NaN or infinity spreads to the neighbours.
+    """
+    features, stride = y.shape[-1], geometry.strides[-1]
+    outputs = neighbours_of_gradient(geometry, features)
+    inside = widen_geometry(geometry, outputs)
+    tiles = inside.places[-1]
+    y = pad(y, [(0, 0)] * (geometry.rank - 1) + [(0, tiles * outputs - geometry.places[-1])])
+    wide = direct(x, y.reshape(*y.shape[:-2], tiles, outputs * features), geometry=inside)
+    wide = wide.reshape(*wide.shape[:-1], outputs, features)
+    own = (lax.index_in_dim(wide, i, axis=-2, keepdims=False) for i in range(outputs))
+    taps = (slice(i * stride, i * stride + geometry.window[-1]) for i in range(outputs))
+    return functools.reduce(jnp.add, (kernel[..., tap, :, :] for kernel, tap in zip(own, taps, strict=True)))
+
+
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
     """Sums the outer products of two batches of pixels: `(…, m)` and `(…, n)` to `(m, n)`."""
     axes = tuple(range(a.ndim - 1))
@@ -102,5 +121,6 @@ WAYS = {
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
+    "widened gradient": widened,
 }
 """Name to way."""

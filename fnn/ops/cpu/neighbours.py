@@ -7,10 +7,31 @@ ENOUGH_FEATURES = 17
 
 
 def neighbours(geometry: Geometry, features: int) -> int:
-    """Returns how many neighbours along the last axis make enough features, evenly spread over the tiles."""
-    places = geometry.places[-1]
-    tiles = -(-places // -(-ENOUGH_FEATURES // features))
-    return -(-places // tiles)
+    """Returns how many neighbours along the last axis a convolution computes at once: so many as make enough features.
+
+    XLA's convolution takes features 8 at a time.
+    """
+    return _fewest_products(geometry, features, least=-(-ENOUGH_FEATURES // features), lanes=8)
+
+
+def neighbours_of_gradient(geometry: Geometry, features: int) -> int:
+    """Returns how many neighbours a kernel's gradient sums at once, 1 where the features are no fewer than the lanes.
+
+    A kernel is small, so that XLA takes 16 of its features at a time.
+    """
+    return _fewest_products(geometry, features, least=1, lanes=16)
+
+
+def _fewest_products(geometry: Geometry, features: int, least: int, lanes: int) -> int:
+    """Returns the number of neighbours, of those from `least` on, with the fewest products, idle lanes included."""
+    places, stride, window = geometry.places[-1], geometry.strides[-1], geometry.window[-1]
+
+    def products(outputs: int) -> int:
+        filled = -(-outputs * features // lanes) * lanes
+        return filled * (window + (outputs - 1) * stride) * -(-places // outputs)
+
+    most = max(1, places)
+    return min(range(min(least, most), most + 1), key=products)
 
 
 def widen_geometry(geometry: Geometry, outputs: int) -> Geometry:
