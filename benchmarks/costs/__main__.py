@@ -1,6 +1,6 @@
 """Measures the ways to compute a convolution on the CPU, and fits the prices by which fnn chooses among them.
 
-    python -m benchmarks.costs                                        # measures, then fits: ten minutes
+    python -m benchmarks.costs                                        # measures, then fits: twenty minutes
     python -m benchmarks.costs --measure=more --seed=1 --problems=40  # keeps what was measured, and adds to it
     python -m benchmarks.costs --measure=ways --ways=widened          # measures some ways again, or new ones
     python -m benchmarks.costs --measure=compiling                    # measures again what compiling takes
