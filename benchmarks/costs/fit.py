@@ -47,7 +47,7 @@ def _fit_one(matrix: np.ndarray) -> list[float]:
     better = scipy.optimize.least_squares(off, np.log(np.maximum(start, 1e-3)))
     prices = np.zeros(len(costs.Work._fields))
     prices[used] = np.exp(better.x) / scale
-    return [0.0 if price < 1e-14 else float(f"{price:.3g}") for price in prices]
+    return [0.0 if price < 1e-12 else float(f"{price:.3g}") for price in prices]
 
 
 def regret(measured: list[dict[str, Any]]) -> dict[str, list[float]]:

@@ -68,7 +68,7 @@ BY_HAND = {
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
         (3 * 4 * 14 * 4 * 32, 3 * 4 * 14 * 4, 0, 3 * 35 * 4, 3 * 4 * 25, 14 * 4 * 25, 1),
     ),
-    # the same: 3 neighbours are 15 features, of a vector of 16, and 5 places are 2 tiles: a window of 2 × 5, 4 × 2 places
+    # 3 neighbours are 15 features, nearly a vector of 16, and 5 places are 2 tiles: a window of 2 × 5, 4 × 2 places
     "widened gradient": (
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
         (3 * 8 * 10 * 4 * 16, 3 * 8 * 10 * 4, 0, 3 * 35 * 4, 3 * 8 * 15, 10 * 4 * 15, 1),

@@ -1,6 +1,7 @@
 """Each way to compute a convolution, or its gradients, by itself."""
 
 import itertools
+import re
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -175,12 +176,32 @@ def test_xlas_own_kernel_gradient_is_given_what_it_reads_in_order() -> None:
     assert kept == ["layout_constraint", *twice, *twice[:2], "conv_general_dilated", "transpose"]
 
 
-@pytest.mark.parametrize(("rows", "steps"), [(32, 2), (16, 2), (24, 1), (1, 1)])
-def test_matrices_are_transposed_by_whole_cache_lines_where_they_can(rows: int, steps: int) -> None:
-    matrices = jnp.arange(2.0 * rows * 3).reshape(2, rows, 3)
-    np.testing.assert_array_equal(jax.jit(images.transposed)(matrices), matrices.swapaxes(1, 2))
-    equations = jax.make_jaxpr(images.transposed)(matrices).eqns
-    assert [str(equation.primitive) for equation in equations].count("layout_constraint") == steps
+def test_matrices_are_transposed_before_they_are_read() -> None:
+    """Left to itself, XLA gives what reads them another layout."""
+    matrices = jnp.arange(2.0 * 32 * 3).reshape(2, 32, 3)
+
+    def read(matrices: jax.Array) -> jax.Array:
+        return images.transposed(matrices) + 1
+
+    np.testing.assert_array_equal(jax.jit(read)(matrices), matrices.swapaxes(1, 2) + 1)
+    program = jax.jit(read).lower(matrices).compile().as_text()
+    entry = program[program.index("ENTRY") :]
+    assert re.findall(r"= f32(\S+) fusion", entry) == ["[2,3,32]{2,1,0}"] * 2
+
+
+def test_no_loop_copies_the_array_that_it_fills() -> None:
+    """Zeros to start from would be one array for all loops, and a copy for each."""
+
+    def loops(x: jax.Array) -> jax.Array:
+        for factor in (2, 3, 4):
+            x = images.in_rounds(lambda part, factor=factor: part * factor, 4, x)
+        return x
+
+    x = jnp.arange(8.0 * 5).reshape(8, 5)
+    np.testing.assert_array_equal(jax.jit(loops)(x), 24 * x)
+    program = jax.jit(loops).lower(x).compile().as_text()
+    assert program.count(" while(") == 3
+    assert not re.findall(r"= f32\[4,2,5\]\S* copy\(", program)
 
 
 def test_lengths_for_fourier_are_the_next_of_small_factors() -> None:

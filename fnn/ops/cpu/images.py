@@ -29,15 +29,11 @@ def row_major(a: jax.Array) -> jax.Array:
 
 
 def transposed(matrices: jax.Array) -> jax.Array:
-    """Exchanges the last two axes, in two steps that each move whole cache lines where that divides.
+    """Exchanges the last two axes, and moves the numbers.
 
     Left to itself, XLA changes the layout instead, and what reads the matrix next jumps through memory.
     """
-    *stack, m, n = matrices.shape
-    if m % LINE:
-        return row_major(matrices.swapaxes(-1, -2))
-    blocks = row_major(matrices.reshape(*stack, m // LINE, LINE, n).swapaxes(-1, -2))
-    return row_major(jnp.moveaxis(blocks, -3, -2)).reshape(*stack, n, m)
+    return lax.optimization_barrier(row_major(matrices.swapaxes(-1, -2)))
 
 
 def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
@@ -63,9 +59,18 @@ def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Arra
     """Applies `function` to some images at a time and joins what it gives along the batch."""
     if rounds == 1:
         return function(*arrays)
-    size = arrays[0].shape[0]
-    made = lax.map(lambda slices: function(*slices), tuple(_stacked(a, rounds) for a in arrays))
-    return made.reshape(-1, *made.shape[2:])[:size]
+    stacks = tuple(_stacked(a, rounds) for a in arrays)
+    function = jax.jit(function)  # traced once, for its shape and for the loop
+    part = jax.eval_shape(function, *(jax.typeof(a).update(shape=a.shape[1:]) for a in stacks))
+    # Every entry is written over. XLA would share an array of zeros among loops, and copy it for each.
+    start = jnp.broadcast_to(arrays[0].ravel()[0], (rounds, *part.shape)).astype(part.dtype)
+
+    def body(i: jax.Array, made: jax.Array) -> jax.Array:
+        slices = (lax.dynamic_index_in_dim(a, i, keepdims=False, allow_negative_indices=False) for a in stacks)
+        return lax.dynamic_update_index_in_dim(made, function(*slices), i, 0, allow_negative_indices=False)
+
+    made = lax.fori_loop(0, rounds, body, start)
+    return made.reshape(-1, *part.shape[1:])[: arrays[0].shape[0]]
 
 
 def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arrays: jax.Array) -> list[jax.Array]:
