@@ -20,7 +20,7 @@ from fnn.ops.geometry import Geometry
 _VECTOR = 16
 """Numbers that one instruction multiplies: fewer features cost as much."""
 
-_STEPS = 1000
+_STEPS = 300
 """In how many calls a way has to win back the time that compiling it takes."""
 
 
