@@ -2,6 +2,7 @@
 
     python -m benchmarks.costs                                        # measures, then fits: twenty minutes
     python -m benchmarks.costs --measure=more --seed=1 --problems=40  # keeps what was measured, and adds to it
+    python -m benchmarks.costs --measure=more --seed=2 --problems=30 --sorts=narrow,single    # of some sorts alone
     python -m benchmarks.costs --measure=ways --ways=widened          # measures some ways again, or new ones
     python -m benchmarks.costs --measure=compiling                    # measures again what compiling takes
     python -m benchmarks.costs --measure=nothing                      # fits again what was measured
@@ -31,6 +32,7 @@ _MEASURE = flags.DEFINE_enum(
 _WAYS = flags.DEFINE_list("ways", [], "of --measure=ways: which, of both kinds of operation")
 _SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
 _PROBLEMS = flags.DEFINE_integer("problems", 120, "how many random convolutions to measure", lower_bound=1)
+_SORTS = flags.DEFINE_list("sorts", [], "only convolutions of these sorts, such as narrow,single; without, of all")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "how often to time each way of each", lower_bound=1)
 
 TIMES = Path(__file__).parent / "convolution_times.json"
@@ -90,7 +92,7 @@ def main(_: list[str]) -> None:
         raise app.UsageError(f"--measure=ways and --ways go together; --ways can name {known}")
     measured = [] if _MEASURE.value == "all" else json.loads(TIMES.read_text())
     if _MEASURE.value in ("all", "more"):
-        for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value)), disable=None):
+        for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value, _SORTS.value)), disable=None):
             for kind in KINDS:
                 times = measure(problem, kind, _REPEATS.value)
                 measured.append({"kind": kind, **problem._asdict(), "ways": times})

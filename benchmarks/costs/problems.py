@@ -2,15 +2,18 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from fnn.ops.cpu import costs
 from fnn.ops.geometry import Geometry
 
 
-def random_problems(count: int, seed: int) -> Iterator[costs.Problem]:
-    """Yields convolutions of images like those of real networks: 10⁶ to 3·10⁹ multiply-adds, below 64 MB of images."""
+def random_problems(count: int, seed: int, sorts: Collection[str] = ()) -> Iterator[costs.Problem]:
+    """Yields convolutions of images like those of real networks: 10⁶ to 3·10⁹ multiply-adds, below 64 MB of images.
+
+    Of some sorts alone, if any are named, see `fnn.ops.cpu.costs.sort`.
+    """
     rng = random.Random(seed)
     while count:
         size, batch = rng.choice([1, 2, 4, 7, 8, 14, 16, 28, 32, 56]), rng.choice([1, 8, 32, 32, 64, 128])
@@ -27,7 +30,8 @@ def random_problems(count: int, seed: int) -> Iterator[costs.Problem]:
         geometry = Geometry((size, size), (kernel, kernel), (stride, stride), padding, (1, 1), groups)
         problem = costs.Problem(geometry, batch, channels, features)
         products = batch * math.prod(geometry.places) * kernel**2 * channels * features / groups
-        if 1e6 < products < 3e9 and 4 * batch * size**2 * max(channels, features) < 64 << 20:
+        wanted = not sorts or costs.sort(problem) in sorts
+        if wanted and 1e6 < products < 3e9 and 4 * batch * size**2 * max(channels, features) < 64 << 20:
             count -= 1
             yield problem
 

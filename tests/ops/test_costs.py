@@ -68,6 +68,11 @@ BY_HAND = {
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
         (3 * 4 * 14 * 4 * 32, 3 * 4 * 14 * 4, 0, 3 * 35 * 4, 3 * 4 * 25, 14 * 4 * 25, 1),
     ),
+    # as many channels as before, for XLA's sake
+    "widened, odd channels": (
+        Problem(geometry_of((5, 7), (2, 3)), 3, 3, 5),
+        (3 * 4 * 14 * 4 * 32, 3 * 4 * 14 * 4, 0, 3 * 35 * 4, 3 * 4 * 25, 14 * 4 * 25, 1),
+    ),
     # 3 neighbours are 15 features, nearly a vector of 16, and 5 places are 2 tiles: a window of 2 × 5, 4 × 2 places
     "widened gradient": (
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
@@ -84,7 +89,7 @@ BY_HAND = {
 @pytest.mark.parametrize("way", BY_HAND)
 def test_the_work_by_hand(way: str) -> None:
     problem, work = BY_HAND[way]
-    assert costs.WORK[way](problem) == pytest.approx(work)
+    assert costs.WORK[way.split(",")[0]](problem) == pytest.approx(work)
 
 
 def test_the_price_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +123,9 @@ def kernel_of(*window: int, **rest: Any) -> Problem:
         ("widened", kernel_of(3, 3), False, True),
         ("widened", kernel_of(3, 3)._replace(features=16), False, True),
         ("widened", kernel_of(3, 3)._replace(features=17), False, False),
+        ("widened", kernel_of(3, 3)._replace(channels=3, features=32), False, True),  # odd channels get one more
+        ("widened", kernel_of(3, 3)._replace(channels=3, features=33), False, False),
+        ("widened", kernel_of(3, 3)._replace(channels=1, features=17), False, False),
         ("widened", kernel_of(3, 3, groups=2), False, False),
         ("widened", kernel_of(3, 3, dilation=(2, 1)), False, True),
         ("widened", kernel_of(3, 3, dilation=(1, 2)), False, False),

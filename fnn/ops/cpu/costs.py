@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnn.ops.cpu import winograd
-from fnn.ops.cpu.neighbours import ENOUGH_FEATURES, neighbours, neighbours_of_gradient, widen_geometry
+from fnn.ops.cpu.neighbours import (
+    ENOUGH_FEATURES,
+    missing_channels,
+    neighbours,
+    neighbours_of_gradient,
+    widen_geometry,
+)
 from fnn.ops.cpu.prices import COMPILE, PRICES
 from fnn.ops.cpu.ways import FFT_IS_SAFE
 from fnn.ops.geometry import Geometry
@@ -83,10 +89,18 @@ def _work_by_winograd(problem: Problem, outputs: int) -> Work:
     return Work(*((outputs + 2) * amount for amount in work))
 
 
-def _work_widened(problem: Problem, count: Callable[[Geometry, int], int]) -> Work:
-    outputs = count(problem.geometry, problem.features)
+def _work_widened(problem: Problem, outputs: int, channels: int) -> Work:
     wide = widen_geometry(problem.geometry, outputs)
-    return _work_directly(problem._replace(geometry=wide, features=outputs * problem.features))
+    return _work_directly(Problem(wide, problem.batch, channels, outputs * problem.features))
+
+
+def _work_of_neighbours(problem: Problem) -> Work:
+    geometry, _, channels, features = problem
+    return _work_widened(problem, neighbours(geometry, features), channels + missing_channels(channels, features))
+
+
+def _work_of_neighbours_gradient(problem: Problem) -> Work:
+    return _work_widened(problem, neighbours_of_gradient(problem.geometry, problem.features), problem.channels)
 
 
 def _work_by_fft(problem: Problem) -> Work:
@@ -110,8 +124,8 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "shifted": _work_shifted,
     "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
     "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
-    "widened": lambda problem: _work_widened(problem, neighbours),
-    "widened gradient": lambda problem: _work_widened(problem, neighbours_of_gradient),
+    "widened": _work_of_neighbours,
+    "widened gradient": _work_of_neighbours_gradient,
     "fft": _work_by_fft,
 }
 """The work of each way. A kernel's gradient does the same work as the convolution."""
@@ -129,9 +143,11 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)
         return FFT_IS_SAFE and spectra < 32 << 20 and math.prod(geometry.window) > _VECTOR
     if "widened" in way:
-        if geometry.groups > 1 or geometry.dilation[-1] > 1 or problem.features >= ENOUGH_FEATURES:
+        if geometry.groups > 1 or geometry.dilation[-1] > 1:
             return False
-        return way == "widened" or neighbours_of_gradient(geometry, problem.features) > 1
+        if way == "widened":
+            return problem.features < ENOUGH_FEATURES or missing_channels(problem.channels, problem.features) > 0
+        return problem.features < ENOUGH_FEATURES and neighbours_of_gradient(geometry, problem.features) > 1
     if way == "shifted":
         # Of one channel it is a sum of scaled images, which XLA fuses into each of its readers and computes anew there.
         if math.prod(geometry.window) > 2 * _VECTOR or problem.channels == 1:

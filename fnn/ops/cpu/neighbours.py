@@ -4,6 +4,13 @@ from fnn.ops.geometry import Geometry
 
 ENOUGH_FEATURES = 17
 """Where channels or features are this many, XLA has a fast convolution; where both are fewer, one that is slower."""
+_MANY_FEATURES = 33
+"""With fewer features than this, XLA is up to 8 times slower where the channels are odd, such as the 3 of colours."""
+
+
+def missing_channels(channels: int, features: int) -> int:
+    """Returns how many channels of zeros, one or none, XLA needs to be fast."""
+    return channels % 2 if channels > 1 and features < _MANY_FEATURES else 0
 
 
 def neighbours(geometry: Geometry, features: int) -> int:

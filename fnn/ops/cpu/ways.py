@@ -14,7 +14,7 @@ from fnn.ops import xla
 from fnn.ops.cpu import winograd
 from fnn.ops.cpu.alike import as_data, shifts_alike
 from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
-from fnn.ops.cpu.neighbours import neighbours, widen_geometry
+from fnn.ops.cpu.neighbours import missing_channels, neighbours, widen_geometry
 from fnn.ops.geometry import Geometry
 
 FFT_IS_SAFE = jaxlib.version.__version_info__ < (0, 11)
@@ -97,7 +97,12 @@ def widened(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
 
     For few features, which would leave most of a vector instruction idle and for which XLA takes a slower kernel. The
     kernel is repeated at the neighbours' offsets, with zeros around; so a NaN or infinity spreads to the neighbours.
+    An odd number of channels gets one more, of zeros.
     """
+    more = missing_channels(*kernel.shape[-2:])
+    if more:
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)])
+        kernel = jnp.pad(kernel, [(0, 0)] * geometry.rank + [(0, more), (0, 0)])
     outputs = neighbours(geometry, kernel.shape[-1])
     inside = widen_geometry(geometry, outputs)
     stride, features = geometry.strides[-1], kernel.shape[-1]
