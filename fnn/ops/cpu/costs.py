@@ -128,7 +128,7 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "widened gradient": _work_of_neighbours_gradient,
     "fft": _work_by_fft,
 }
-"""The work of each way. A kernel's gradient does the same work as the convolution."""
+"""The work of each way. A kernel's gradient does the same work as the convolution, but for the widened way."""
 
 
 def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
