@@ -86,10 +86,12 @@ def _measure_ways(entry: dict[str, Any]) -> None:
 
 def main(_: list[str]) -> None:
     """Measures and fits."""
-    unknown = set(_WAYS.value) - {way for ways in KINDS.values() for way in ways}
-    if unknown or (_MEASURE.value == "ways") != bool(_WAYS.value):
-        known = ", ".join(sorted({way for ways in KINDS.values() for way in ways}))
-        raise app.UsageError(f"--measure=ways and --ways go together; --ways can name {known}")
+    ways = {way for ways in KINDS.values() for way in ways}
+    if not ways.issuperset(_WAYS.value) or (_MEASURE.value == "ways") != bool(_WAYS.value):
+        raise app.UsageError(f"--measure=ways and --ways go together; --ways can name {', '.join(sorted(ways))}")
+    sorts = {sort for _, _, sort in costs.PRICES}
+    if not sorts.issuperset(_SORTS.value):
+        raise app.UsageError(f"--sorts can name {', '.join(sorted(sorts))}")
     measured = [] if _MEASURE.value == "all" else json.loads(TIMES.read_text())
     if _MEASURE.value in ("all", "more"):
         for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value, _SORTS.value)), disable=None):
@@ -102,7 +104,8 @@ def main(_: list[str]) -> None:
             again = _measure_compiling if _MEASURE.value == "compiling" else _measure_ways
             again(entry)
             jax.clear_caches()
-    write_times(measured)
+    if _MEASURE.value != "nothing":
+        write_times(measured)
     prices, compiling = fit(measured)
     write_prices(prices, compiling)
     costs.PRICES.clear()

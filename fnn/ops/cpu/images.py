@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,9 +60,7 @@ def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Arra
     """Applies `function` to some images at a time and joins what it gives along the batch."""
     if rounds == 1:
         return function(*arrays)
-    stacks = tuple(_stacked(a, rounds) for a in arrays)
-    function = jax.jit(function)  # traced once, for its shape and for the loop
-    part = jax.eval_shape(function, *(jax.typeof(a).update(shape=a.shape[1:]) for a in stacks))
+    function, part, stacks = _round(function, rounds, arrays)
     # Every entry is written over. XLA would share an array of zeros among loops, and copy it for each.
     start = jnp.broadcast_to(arrays[0].ravel()[0], (rounds, *part.shape)).astype(part.dtype)
 
@@ -77,17 +76,24 @@ def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arr
     """Applies `function`, a sum over images, to some images at a time and adds up what it gives."""
     if rounds == 1:
         return function(*arrays)
-    stacks = tuple(_stacked(a, rounds) for a in arrays)
+    function, shapes, stacks = _round(function, rounds, arrays)
     # Inside `shard_map`, the loop's start must vary over the devices as what is added to it does.
     varying = tuple(frozenset().union(*(jax.typeof(a).mat.varying for a in arrays)))
-    function = jax.jit(function)  # traced once, for its shapes and for the loop
-    shapes = jax.eval_shape(function, *(jax.typeof(a).update(shape=a.shape[1:]) for a in stacks))
     start = [lax.pcast(jnp.zeros(s.shape, s.dtype), varying, to="varying") for s in shapes]
 
     def add(total: list[jax.Array], slices: tuple[jax.Array, ...]) -> tuple[list[jax.Array], None]:
         return [t + more for t, more in zip(total, function(*slices), strict=True)], None
 
     return lax.scan(add, start, stacks)[0]
+
+
+def _round(
+    function: Callable[..., Any], rounds: int, arrays: Sequence[jax.Array]
+) -> tuple[Callable[..., Any], Any, tuple[jax.Array, ...]]:
+    """Returns the function, traced once for its shapes and for the loop; what it gives for a round; and the rounds."""
+    stacks = tuple(_stacked(a, rounds) for a in arrays)
+    function = jax.jit(function)
+    return function, jax.eval_shape(function, *(jax.typeof(a).update(shape=a.shape[1:]) for a in stacks)), stacks
 
 
 def _stacked(a: jax.Array, rounds: int) -> jax.Array:

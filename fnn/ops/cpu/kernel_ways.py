@@ -104,9 +104,8 @@ def widened(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
     y = pad(y, [(0, 0)] * (geometry.rank - 1) + [(0, tiles * outputs - geometry.places[-1])])
     wide = direct(x, y.reshape(*y.shape[:-2], tiles, outputs * features), geometry=inside)
     wide = wide.reshape(*wide.shape[:-1], outputs, features)
-    own = (lax.index_in_dim(wide, i, axis=-2, keepdims=False) for i in range(outputs))
     taps = (slice(i * stride, i * stride + geometry.window[-1]) for i in range(outputs))
-    return functools.reduce(jnp.add, (kernel[..., tap, :, :] for kernel, tap in zip(own, taps, strict=True)))
+    return functools.reduce(jnp.add, (wide[..., tap, :, i, :] for i, tap in enumerate(taps)))
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
