@@ -1,17 +1,31 @@
 """How an operation gets one rule per backend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 from jax.extend.core import Primitive
 from jax.interpreters import mlir
 
+from fnn.ops.program import describe, program
+
 Operation = Callable[..., jax.Array]
 """From arrays and static keyword arguments to one array."""
 
 DEFINITIONS: dict[Primitive, Operation] = {}
 """What each primitive computes, in the words of `lax`, whatever way a backend takes: for those who read programs."""
+
+
+def definition(primitive: Primitive, operands: Sequence[Any], static: Mapping[str, Any]) -> Any:
+    """Returns the program, a closed jaxpr, of one of `DEFINITIONS` for operands of these shapes and dtypes."""
+    shapes = tuple(jax.ShapeDtypeStruct(operand.shape, operand.dtype) for operand in operands)
+    return _definition(primitive, shapes, tuple(sorted(static.items())))
+
+
+@lru_cache(maxsize=512)
+def _definition(primitive: Primitive, shapes: tuple[Any, ...], static: tuple[tuple[str, Any], ...]) -> Any:
+    return jax.make_jaxpr(partial(DEFINITIONS[primitive], **dict(static)))(*shapes)
 
 
 def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu: Operation) -> Primitive:
@@ -38,5 +52,14 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
 
     primitive.def_impl(jax.jit(primitive.bind, static_argnames=static))
     mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
+    lower_on_cpu = mlir.lower_fun(on_cpu, multiple_results=False)
+
+    def lower(ctx: mlir.LoweringRuleContext, *operands: Any, **arguments: Any) -> Any:
+        before = program.set(describe(ctx.module_context))
+        try:
+            return lower_on_cpu(ctx, *operands, **arguments)
+        finally:
+            program.reset(before)
+
+    mlir.register_lowering(primitive, lower, platform="cpu")
     return primitive

@@ -9,6 +9,7 @@ from jax import lax
 from fnn.ops.bilinear import convolve_p
 from fnn.ops.exactness import exact
 from fnn.ops.geometry import Geometry
+from fnn.ops.program import vary_alike
 
 
 def convolve(
@@ -41,7 +42,7 @@ def convolve(
         tuple(dilation),
         groups,
     )
-    return convolve_p.bind(*_vary_alike(x, kernel), geometry=geometry, exact=exact.value)
+    return convolve_p.bind(*vary_alike(x, kernel), geometry=geometry, exact=exact.value)
 
 
 def convolve_transposed(
@@ -68,13 +69,3 @@ def convolve_transposed(
     ones, no_padding = [1] * rank, [(0, 0)] * rank
     flipped = jnp.flip(kernel, range(rank))
     return convolve(x, flipped, strides=ones, padding=no_padding, dilation=dilation, groups=groups)
-
-
-def _vary_alike(*arrays: jax.Array) -> list[jax.Array]:
-    """Inside `shard_map`, marks what is the same on all devices as varying where another operand varies.
-
-    Its gradient is then summed over the devices, as with JAX's own operations.
-    """
-    varying = [jax.typeof(a).mat.varying for a in arrays]
-    missing = [tuple(frozenset().union(*varying) - own) for own in varying]
-    return [lax.pcast(a, axes, to="varying") if axes else a for a, axes in zip(arrays, missing, strict=True)]

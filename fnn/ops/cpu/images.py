@@ -10,6 +10,7 @@ from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from fnn.ops.geometry import Geometry
+from fnn.ops.program import program
 
 IN_CACHE = 4 << 20
 """Bytes that one round's patches may fill: about what stays near the cores."""
@@ -25,7 +26,13 @@ def pad(x: jax.Array, padding: Sequence[tuple[int, int]], value: float = 0) -> j
 
 
 def row_major(a: jax.Array) -> jax.Array:
-    """Keeps XLA from leaving an array transposed, and from fusing what made it with what reads it."""
+    """Keeps XLA from leaving an array transposed, and from fusing what made it with what reads it.
+
+    Not where the array will be cut up, for XLA would gather it on every device, nor in programs to be kept, which may
+    not say how an array lies.
+    """
+    if any(program.get()):
+        return a
     return with_layout_constraint(a, Layout(major_to_minor=tuple(range(a.ndim))))
 
 
@@ -50,8 +57,11 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
 def split_batch(size: int, bytes_each: int, budget: int) -> int:
     """Returns in how many rounds to go through a batch, so that one round's bytes are about `budget`.
 
-    A number that divides the batch, where there is one that is not more than half as much again.
+    A number that divides the batch, where there is one that is not more than half as much again. Just one where
+    several devices share a batch, for each round would take images of one device alone.
     """
+    if program.get().cut_up:
+        return 1
     least = min(size, max(1, round(size * bytes_each / budget)))
     return next((rounds for rounds in range(least, least + least // 2 + 1) if size % rounds == 0), least)
 
