@@ -44,7 +44,7 @@ def Dense(
     def apply(params: Params, x: Any) -> jax.Array:
         kernel, *rest = expect.entries(params, "Dense", **shapes(x))
         x = jnp.asarray(x)
-        return add_bias(jnp.dot(x, kernel.astype(x.dtype)), *rest)
+        return add_bias(ops.product(x, kernel.astype(x.dtype)), *rest)
 
     return stateless(init, apply, name="dense")
 
@@ -83,7 +83,7 @@ def Maxout(
     def apply(params: Params, x: Any) -> jax.Array:
         kernel, bias = expect.entries(params, "Maxout", **shapes(x))
         x = jnp.asarray(x)
-        y = add_bias(jnp.dot(x, kernel.astype(x.dtype)), bias)  # (…, pieces · features)
+        y = add_bias(ops.product(x, kernel.astype(x.dtype)), bias)  # (…, pieces · features)
         return jnp.max(y.reshape(*x.shape[:-1], pieces, features), axis=-2)
 
     return stateless(init, apply, name="maxout")

@@ -6,6 +6,7 @@ from fnn.ops.convolution import convolve, convolve_transposed
 from fnn.ops.exactness import exact
 from fnn.ops.moments import moments, widen
 from fnn.ops.pooling import max_pool, sum_pool
+from fnn.ops.product import product
 from fnn.ops.window import Padding, explicit_padding
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "explicit_padding",
     "max_pool",
     "moments",
+    "product",
     "sum_pool",
     "widen",
 ]

@@ -1,4 +1,7 @@
-"""Convolution and its two gradients as XLA has them: what GPUs and TPUs run, and what the others are tested against."""
+"""Convolution and the matrix product, with their gradients, as XLA has them.
+
+What GPUs and TPUs run, and what the ways of the CPU are tested against.
+"""
 
 import jax
 from jax import lax
@@ -33,3 +36,19 @@ def kernel_gradient(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Ar
     shape = (*geometry.window, x.shape[-1] // geometry.groups, y.shape[-1])
     kernel = jax.typeof(x).update(shape=shape)
     return jax.linear_transpose(lambda kernel: convolve(x, kernel, geometry=geometry), kernel)(y)[0]
+
+
+def product(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """`(…, inputs)` and `(inputs, features)` to `(…, features)`."""
+    return lax.dot_general(x, matrix, (((x.ndim - 1,), (0,)), ((), ())))
+
+
+def product_gradient(y: jax.Array, matrix: jax.Array) -> jax.Array:
+    """`product`'s transpose in `x`: `(…, features)` to `(…, inputs)`."""
+    return lax.dot_general(y, matrix, (((y.ndim - 1,), (1,)), ((), ())))
+
+
+def matrix_gradient(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`product`'s transpose in the matrix: `(inputs, features)`."""
+    axes = tuple(range(x.ndim - 1))
+    return lax.dot_general(y, x, ((axes, axes), ((), ()))).T

@@ -137,6 +137,7 @@ def net(x, kernel, bias, scale):
 
 def loss(x, kernel, bias, scale):
     y = net(x, kernel, bias, scale)
+    y = ops.product(y, jnp.outer(bias, scale))
     return jnp.sum(jnp.sin(y)) + jnp.sum(jnp.cos(ops.channel_sum(y.swapaxes(0, -1))))
 
 
@@ -217,6 +218,35 @@ close(got, (halves[0][0] + halves[1][0], np.concatenate([h[1][0] for h in halves
             halves[0][1][1] + halves[1][1][1], halves[0][1][2] + halves[1][1][2]), "batch_norm")
 
 
+# XLA divides the work by itself where the arrays are spread: nothing is said in the program.
+def spread(x, *rest):
+    return jax.device_put(x, NamedSharding(mesh, split)), *(
+        jax.device_put(a, NamedSharding(mesh, whole)) for a in rest)
+
+
+close(jax.jit(gradient)(*spread(x, kernel, bias, scale)), wanted, "spread arrays")
+
+
+# No device asks for what another one has, but for sums. (With groups it does: so XLA divides its own convolution.)
+def apart(function, x, *rest):
+    operands = spread(x, *rest)
+    compiled = jax.jit(function).lower(*operands).compile()
+    text = compiled.as_text()
+    assert "all-reduce" in text
+    for exchange in ("all-gather", "all-to-all", "collective-permute"):
+        assert exchange not in text, exchange
+    return compiled(*operands)
+
+
+def pooled(x, matrix):
+    y = ops.max_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1))) * ops.sum_pool(x, (2, 2), (1, 1), ((1, 0), (0, 1)))
+    return jnp.sum(jnp.sin(ops.product(y.reshape(len(x), -1)[:, :128], matrix)))
+
+
+of_pooled, matrix = jax.value_and_grad(pooled, (0, 1)), draw(128, 4)
+close(apart(of_pooled, x, matrix), jax.jit(of_pooled)(x, matrix), "pools and product")
+
+
 # Each way, in rounds.
 from fnn.ops.cpu import costs, kernel_ways, ways
 
@@ -239,13 +269,9 @@ for way in sorted({*ways.WAYS, *kernel_ways.WAYS}):
     alone = jax.jit(jax.value_and_grad(convolved, (0, 1)))(x, other)
     got = jax.jit(share(convolved_inside, in_specs=(split, whole), out_specs=(whole, (split, whole))))(x, other)
     close(got, alone, way)
+    if way != "fft":  # which XLA does not divide
+        close(apart(jax.value_and_grad(convolved, (0, 1)), x, other), alone, f"{way}, spread")
 costs.seconds = seconds
-
-
-# XLA divides the work by itself where the arrays are spread: nothing is said in the program.
-spread = jax.device_put(x, NamedSharding(mesh, split)), *(
-    jax.device_put(a, NamedSharding(mesh, whole)) for a in (kernel, bias, scale))
-close(jax.jit(gradient)(*spread), wanted, "spread arrays")
 print("all agree")
 '''
 

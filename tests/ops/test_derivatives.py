@@ -70,6 +70,8 @@ def operations() -> Iterator[tuple[str, Function, Function, tuple[np.ndarray, ..
             yield f"{kind}_pool, {name}", partial(pool, kind, geometry), partial(plain_pool, kind, geometry), (x,)
     yield "batch_norm", batch_norm, plain_batch_norm, (2 + normal(3, 2, 3, 4), normal(4), normal(4, 1)[:, 0])
     yield "channel_sum", ops.channel_sum, lambda x: jnp.sum(x, (0, 1)), (normal(3, 2, 4),)
+    for inputs in (3, 128):  # rows of 512 bytes have a way of their own
+        yield f"product, {inputs}", ops.product, jnp.dot, (normal(2, 3, inputs), normal(inputs, 2))
     shape = (3, 2, 4)
     yield "channel_broadcast", lambda v: ops.channel_broadcast(v, shape), lambda v: jnp.tile(v, (3, 2, 1)), (normal(4),)
 

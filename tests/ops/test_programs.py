@@ -16,7 +16,7 @@ from quick import AS_USERS_DO
 
 from fnn import ops
 from fnn.ops import xla
-from fnn.ops.cpu import kernel_ways, ways
+from fnn.ops.cpu import costs, kernel_ways, ways
 
 REALISTIC = [
     Problem(geometry_of((32, 32), (3, 3), padding=1), 64, 64, 64),
@@ -74,7 +74,7 @@ def test_memory_is_at_most_twice_what_xla_takes(problem: Problem) -> None:
 
 FIRST = geometry_of((16, 16), (3, 3), padding=1)
 SECOND = geometry_of((8, 8), (3, 3), 2, ((0, 1), (0, 1)), groups=2)
-COUNTED = ("convolution", "reduce_window", "select_and_scatter", "reduce", "fft", "while", "custom_call")
+COUNTED = ("convolution", "reduce_window", "select_and_scatter", "reduce", "dot_general", "fft", "while", "custom_call")
 
 
 def parameters() -> dict[str, np.ndarray]:
@@ -88,12 +88,15 @@ def parameters() -> dict[str, np.ndarray]:
         "b2": (6,),
         "s2": (6,),
         "o2": (6,),
+        "w3": (4 * 6, 5),
     }
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def loss(convolve: Any, broadcast: Any, max_pool: Any, sum_pool: Any, normalize: Any, params: Any, x: Any) -> Any:
-    """Two blocks of a convolutional net, as training has them."""
+def loss(
+    convolve: Any, broadcast: Any, max_pool: Any, sum_pool: Any, normalize: Any, product: Any, params: Any, x: Any
+) -> Any:
+    """Two blocks of a convolutional net and a classifier, as training has them."""
     y = convolve(FIRST, x, params["k1"])
     y = y + broadcast(params["b1"], y.shape)
     y, mean, _ = normalize(y, params["s1"], params["o1"])
@@ -102,6 +105,7 @@ def loss(convolve: Any, broadcast: Any, max_pool: Any, sum_pool: Any, normalize:
     y = y + broadcast(params["b2"], y.shape)
     y, _, var = normalize(y, params["s2"], params["o2"])
     y = sum_pool(jnp.maximum(y, 0), (2, 2), (2, 2))
+    y = product(y.reshape(len(x), -1), params["w3"])
     return jnp.sum(jnp.square(y)), (lax.stop_gradient(mean), lax.stop_gradient(var))
 
 
@@ -115,7 +119,8 @@ def mine(params: Any, x: Any) -> Any:
     def normalize(y: Any, scale: Any, bias: Any) -> Any:
         return ops.batch_norm(y, scale, bias, jnp.float32(1e-3))
 
-    return loss(convolve, ops.channel_broadcast, pool(ops.max_pool), pool(ops.sum_pool), normalize, params, x)
+    max_pool, sum_pool = pool(ops.max_pool), pool(ops.sum_pool)
+    return loss(convolve, ops.channel_broadcast, max_pool, sum_pool, normalize, ops.product, params, x)
 
 
 def by_hand(params: Any, x: Any) -> Any:
@@ -151,7 +156,7 @@ def by_hand(params: Any, x: Any) -> Any:
 
     normalize.defvjp(forward, backward)
     maximum, total = pool(-np.inf, lax.max), pool(0.0, lax.add)
-    return loss(plain_convolve, broadcast, maximum, total, normalize, params, x)
+    return loss(plain_convolve, broadcast, maximum, total, normalize, jnp.dot, params, x)
 
 
 def lowered(function: Any, platform: str) -> str:
@@ -179,6 +184,7 @@ def test_the_counts_are_those_of_the_net() -> None:
     assert found["select_and_scatter"] == 1
     assert found["reduce_window"] >= 2
     assert found["reduce"] >= 11  # 2 and 2 for each moments, 1 for each bias, 1 for the loss
+    assert found["dot_general"] == 3
     assert found["while"] == found["custom_call"] == found["fft"] == 0
 
 
@@ -218,6 +224,26 @@ def test_an_open_batch_is_computed_as_a_known_one() -> None:
     program = jax.export.export(jax.jit(net), platforms=("cpu", "cuda", "tpu"))(open_batch)
     for got, wanted in zip(jax.jit(program.call)(x), jax.jit(net)(x), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", sorted({*ways.WAYS, *kernel_ways.WAYS}))
+def test_a_gradient_can_be_exported(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """`jax.export` refuses what XLA may understand otherwise one day, such as how an array is laid out."""
+    monkeypatch.setattr(costs, "seconds", lambda _kind, other, _problem: float(other != way))
+    window = 5 if way == "fft" else 3
+    x, kernel, matrix = jnp.ones((4, 8, 8, 6)), jnp.full((window, window, 6, 6), 0.01), jnp.ones((384, 3))
+    same = ((window // 2, window // 2),) * 2
+
+    @jax.jit
+    @partial(jax.grad, argnums=(0, 1, 2))
+    def gradient(x: Any, kernel: Any, matrix: Any) -> Any:
+        y = ops.max_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1)))
+        y = ops.convolve(y, kernel, strides=(1, 1), padding=same, dilation=(1, 1))
+        return jnp.sum(jnp.sin(ops.product(y.reshape(4, -1), matrix)))
+
+    kept = jax.export.export(gradient, platforms=["cpu"])(x, kernel, matrix).serialize()
+    got = jax.export.deserialize(kept).call(x, kernel, matrix)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), got, gradient(x, kernel, matrix))
 
 
 @pytest.mark.parametrize(("dtype", "n"), [(np.float64, 16_385), (np.float32, 32_769)])

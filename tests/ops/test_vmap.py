@@ -152,3 +152,11 @@ def test_gradients_of_single_examples() -> None:
     each = run(jax.vmap(of_one, (None, 0, 0)), kernel, x, w)
     assert each.shape == (4, *kernel.shape)
     assert_near(each.sum(0), run(partial(outcome, problem.geometry), x, kernel, w).by_kernel, 3e-6, "sum")
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (1, -1), (-1, 1)])
+def test_products_and_their_gradients(axes: Axes) -> None:
+    rng = np.random.default_rng(5)
+    x, matrix = rng.normal(size=(3, 4, 5)).astype(np.float32), rng.normal(size=(5, 2)).astype(np.float32)
+    assert_is_a_loop(ops.product, axes, x, matrix)
+    assert_is_a_loop(jax.grad(lambda a, b: jnp.sum(jnp.sin(ops.product(a, b))), (0, 1)), axes, x, matrix)

@@ -14,6 +14,7 @@ WORDS = {
     "logistic": "sigmoid", "dot_general": "dot", "select_n": "select", "broadcast_in_dim": "broadcast",
     "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min", "reduce_prod": "prod", "cumsum": "cumsum",
     "fnn_convolve": "convolve", "fnn_input_gradient": "input gradient", "fnn_kernel_gradient": "kernel gradient",
+    "fnn_product": "dot", "fnn_matrix_gradient": "matrix gradient",
     "neg": "−", "stop_gradient": "stop gradient", "squeeze": "reshape", "expand_dims": "reshape",
 }  # fmt: skip
 """Operations that have a shorter name than JAX's."""

@@ -1,0 +1,22 @@
+"""The gradient of a matrix product in its matrix on the CPU."""
+
+import jax
+
+from fnn.ops.cpu.images import transposed
+from fnn.ops.xla import matrix_gradient as plain
+
+_MOST_FEATURES = 256
+"""With more features than this, the product takes so long that moving its operand no longer matters."""
+_ALIASED = 512
+"""Bytes: where rows are a multiple of so many long, their columns lie in at most an eighth of the cache's sets."""
+
+
+def matrix_gradient(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Computes what `fnn.ops.xla.matrix_gradient` does, after moving `x` so that its columns are read as rows.
+
+    Up to three times faster where columns would drive each other out of the cache.
+    """
+    inputs, features = x.shape[-1], y.shape[-1]
+    if not 1 < features <= _MOST_FEATURES or inputs * x.dtype.itemsize % _ALIASED:
+        return plain(x, y)
+    return transposed(x.reshape(-1, inputs)) @ y.reshape(-1, features)
