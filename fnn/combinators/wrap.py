@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from fnn.combinators.children import check_is_layer
 from fnn.intermediates import watched
 from fnn.layer import Layer, Params, State
+from fnn.ops.backends import DEFINITIONS, definition
 
 
 def remat(layer: Layer, policy: Callable[..., bool] | None = None) -> Layer:
@@ -19,20 +20,34 @@ def remat(layer: Layer, policy: Callable[..., bool] | None = None) -> Layer:
 
     Args:
       layer: the layer.
-      policy: which intermediate values to keep all the same, one of `jax.checkpoint_policies`; none by default.
+      policy: which intermediate values to keep all the same, one of `jax.checkpoint_policies`; none by default. A
+        policy that keeps products, such as `dots_saveable`, keeps those of `Dense` and `Conv`.
 
     Reference: Chen et al. 2016, arXiv 1604.06174.
     """
     check_is_layer("remat", "its argument", layer)
+    kept = policy and _of_lax(policy)
 
     def apply(
         params: Params, state: State, x: Any, /, *, train: bool, key: jax.Array | None = None
     ) -> tuple[Any, State]:
         if watched():
             return layer.apply(params, state, x, train=train, key=key)
-        return jax.checkpoint(partial(layer.apply, train=train), policy=policy)(params, state, x, key=key)
+        return jax.checkpoint(partial(layer.apply, train=train), policy=kept)(params, state, x, key=key)
 
     return layer._replace(apply=apply)
+
+
+def _of_lax(policy: Callable[..., Any]) -> Callable[..., Any]:
+    """Asks a policy of JAX's about what an operation of fnn's computes: it knows `lax`'s only."""
+
+    def asked(primitive: Any, *operands: Any, **static: Any) -> Any:
+        if primitive not in DEFINITIONS:
+            return policy(primitive, *operands, **static)
+        last = definition(primitive, operands, static).eqns[-1]
+        return policy(last.primitive, *(operand.aval for operand in last.invars), **last.params)
+
+    return asked
 
 
 def frozen(layer: Layer) -> Layer:

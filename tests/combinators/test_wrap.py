@@ -63,6 +63,24 @@ def test_remat_computes_again_in_the_backward_pass(trees):
     assert text(fnn.remat(NET)).count("tanh") > text(keep_all).count("tanh")
 
 
+@pytest.mark.parametrize(
+    ("policy", "convolutions", "products"),
+    [
+        (None, 2, 2),
+        (jax.checkpoint_policies.nothing_saveable, 2, 2),
+        (jax.checkpoint_policies.dots_saveable, 1, 1),
+        (jax.checkpoint_policies.dots_with_no_batch_dims_saveable, 2, 1),  # it does not speak of convolutions
+    ],
+)
+def test_remat_keeps_what_a_policy_keeps(policy: Any, convolutions: int, products: int, key: jax.Array) -> None:
+    inner = fnn.serial(fnn.Conv(5, 3), fnn.Tanh, fnn.Flatten, fnn.Dense(6), fnn.Tanh)
+    net, x = fnn.serial(fnn.remat(inner, policy), fnn.Dense(1)), jnp.ones((2, 4, 4, 3))
+    params, state = net.init(key, x)
+    program = str(jax.make_jaxpr(partial(gradients, net))(params, state, x))
+    assert program.count("fnn_convolve[") == convolutions
+    assert program.count("fnn_product ") == products + 1  # and the layer after, which is not computed again
+
+
 # evaluating
 
 

@@ -1,14 +1,12 @@
 """A traced program as steps: calls written out, loops with their bodies, every step under its layer's name."""
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jax.extend import core
 
-from fnn.ops.backends import DEFINITIONS
+from fnn.ops.backends import DEFINITIONS, definition
 
 Scope = tuple[str, ...]
 """The names of the layers around a step, from the outside in."""
@@ -134,14 +132,8 @@ def names_of(eqn: Any) -> Scope:
 def _called(eqn: Any) -> Any:
     """The program that stands in place of an equation, if one does."""
     if eqn.primitive in DEFINITIONS:
-        avals = tuple(jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars)
-        return _definition(eqn.primitive, avals, tuple(sorted(eqn.params.items())))
+        return definition(eqn.primitive, [atom.aval for atom in eqn.invars], eqn.params)
     return eqn.params.get(_CALLS.get(eqn.primitive.name, ""))
-
-
-@lru_cache(maxsize=512)
-def _definition(primitive: core.Primitive, avals: tuple[Any, ...], static: tuple[tuple[str, Any], ...]) -> Any:
-    return jax.make_jaxpr(partial(DEFINITIONS[primitive], **dict(static)))(*avals)
 
 
 def _bodies(eqn: Any) -> tuple[Any, ...]:
