@@ -56,7 +56,7 @@ def fit_vectors(
     x, y = jnp.asarray(vectors), jnp.asarray(labels)
     train_state = train.init_train_state(layer, optimizer, seed, standardize(x[:1]))
     for epoch in range(epochs):
-        train_state = run_epoch(train_state, x, y, np.stack(batches.epoch(epoch)))
+        train_state = run_epoch(train_state, x, y, batches.order(epoch).reshape(-1, batches.size))
 
     @jax.jit
     def scores(vectors: jax.Array) -> jax.Array:

@@ -41,12 +41,13 @@ def _resident(split: Split, batches: Batches, placement: Placement) -> Callable[
     def supplies(steps: range) -> Iterator[tuple[Supply, int]]:
         if not steps:
             return
-        chosen = batches.epoch(steps.start // batches.per_epoch)
-        start = steps.start % batches.per_epoch
-        whole = [samples for samples in chosen if len(samples) == batches.size]
-        for part in (whole, chosen[len(whole) :]):  # the second is the epoch's last batch where it is smaller
-            if start < len(part):
-                (order,) = placement.batches((np.stack(part).astype(np.int32),))
+        epoch, start = divmod(steps.start, batches.per_epoch)
+        chosen = batches.order(epoch).astype(np.int32)
+        whole = len(chosen) // batches.size * batches.size
+        # The second is the epoch's last batch where it is smaller.
+        for part in (chosen[:whole].reshape(-1, batches.size), chosen[None, whole:]):
+            if start < len(part) and part.size:
+                (order,) = placement.batches((part,))
                 yield Supply(images, labels, order), start
             start = max(start - len(part), 0)
 

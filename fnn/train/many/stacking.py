@@ -1,6 +1,6 @@
 """Several models' trees as one with a leading axis, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,23 +11,25 @@ from fnn.train.many.models import Run
 from fnn.train.many.programs import Form, Programs, Standing
 
 
-def combine(trees: Sequence[Any], form: Form) -> Any:
-    """Stacks trees for a program that takes several; the only one stays as it is."""
+def stack_on_device(leaves: Sequence[Any]) -> jax.Array:
+    """Stacks arrays, or random keys, and places them on the device."""
+    # On the host: XLA would compile a program for every number and shape of leaves.
+    return jnp.stack(leaves) if _is_key(leaves[0]) else jnp.array(np.stack(leaves))
+
+
+def combine(trees: Sequence[Any], form: Form, stack: Callable[..., Any] = stack_on_device) -> Any:
+    """Stacks trees for a program that takes several; the only one stays as it is.
+
+    Args:
+      trees: of arrays.
+      form: of the program.
+      stack: how; `np.stack` leaves on the host what a program reads once: to place it on the device beforehand takes
+        longer than the program takes to fetch it.
+    """
     if form == "one":
         (only,) = trees
         return only
-    return jax.tree.map(lambda *leaves: _stack(leaves), *trees)
-
-
-def stack(arrays: Sequence[np.ndarray], form: Form) -> np.ndarray:
-    """Stacks arrays of the host as `combine` does trees, and leaves them there.
-
-    For what a program reads once: to place it on the device beforehand takes longer than the program takes to fetch it.
-    """
-    if form == "one":
-        (only,) = arrays
-        return only
-    return np.stack(arrays)
+    return jax.tree.map(lambda *leaves: stack(leaves), *trees)
 
 
 def part(tree: Any, count: int, form: Form) -> list[Any]:
@@ -47,11 +49,6 @@ def begin(programs: Programs, runs: Sequence[Run], form: Form) -> tuple[Standing
         combine([hyper for _, hyper, _ in inputs], form),
         combine([m for *_, m in inputs], form),
     )
-
-
-def _stack(leaves: Sequence[Any]) -> jax.Array:
-    # On the host: XLA would compile a program for every number and shape of leaves.
-    return jnp.stack(leaves) if _is_key(leaves[0]) else jnp.array(np.stack(leaves))
 
 
 def _is_key(leaf: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from fnn.train.many.models import Run
 from fnn.train.many.programs import Form, Programs, Standing, blocks_of
 from fnn.train.many.result import Trained
-from fnn.train.many.stacking import begin, part, stack
+from fnn.train.many.stacking import begin, combine, part
 
 
 def train_group(
@@ -39,7 +39,7 @@ def train_group(
         parts, sizes = [], []
         for some in zip(*orders, strict=True):
             steps, size = some[0].shape
-            order = stack(some, form)
+            order = combine(some, form, np.stack)
             standing, numbers = programs.run_steps[form](data, standing, hyper, moments, order, np.int32(steps))
             parts.append((numbers, steps))
             sizes += [size] * steps
@@ -90,5 +90,6 @@ def _judge(
     longest = max(map(len, chosen))
     blocks = [blocks_of(np.concatenate([one, np.repeat(one[:1], longest - len(one))])) for one in chosen]
     variables = standing.train_state[:2]
-    judged = np.asarray(programs.judge[form](data, variables, moments, stack(blocks, form))).reshape(len(group), -1, 2)
+    samples = combine(blocks, form, np.stack)
+    judged = np.asarray(programs.judge[form](data, variables, moments, samples)).reshape(len(group), -1, 2)
     return np.stack([own[: len(one)].mean(axis=0, dtype=np.float64) for own, one in zip(judged, chosen, strict=True)])

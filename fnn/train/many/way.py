@@ -10,7 +10,7 @@ import numpy as np
 
 from fnn.train.many.models import Run, Way
 from fnn.train.many.programs import Form, Programs
-from fnn.train.many.stacking import begin, stack
+from fnn.train.many.stacking import begin, combine
 from fnn.train.many.threads import side_by_side
 
 GROUP = 4
@@ -96,7 +96,7 @@ def _time(programs: Programs, data: Any, arrangement: Arrangement, count: np.int
     ready = []
     for runs in some:
         standing, hyper, moments = begin(programs, runs, form)
-        ready.append((standing, hyper, moments, stack([run.orders(0)[0] for run in runs], form)))
+        ready.append((standing, hyper, moments, combine([run.orders(0)[0] for run in runs], form, np.stack)))
         programs.run_steps[form].compile(data, *ready[-1], count)  # here, and not in each thread
     jax.block_until_ready(ready)
 
