@@ -8,6 +8,7 @@ would leave most of a vector instruction idle.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching
 
 from fnn.ops.backends import Operation, per_backend
+from fnn.ops.program import leave_to_xla
 
 _ROW = 128
 """Numbers that the sums of pixels beside each other have at most, if a pixel's own are not more."""
@@ -23,12 +25,12 @@ _ROW = 128
 
 def channel_sum(x: jax.Array) -> jax.Array:
     """Sums `(…, channels)` to `(channels,)`."""
-    return _sum_p.bind(x, shape=x.shape)
+    return leave_to_xla(partial(_sum_p.bind, shape=x.shape), x, rank=1)
 
 
 def channel_broadcast(v: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Repeats `(channels,)` to `shape`, `(…, channels)`."""
-    return _broadcast_p.bind(v, shape=shape)
+    return leave_to_xla(partial(_broadcast_p.bind, shape=shape), v, rank=len(shape))
 
 
 def _plain_sum(x: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:

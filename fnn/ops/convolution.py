@@ -1,6 +1,7 @@
 """Convolution over channels-last arrays, as the field means it: the kernel is not flipped (cross-correlation)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jax import lax
 from fnn.ops.bilinear import convolve_p
 from fnn.ops.exactness import exact
 from fnn.ops.geometry import Geometry
-from fnn.ops.program import vary_alike
+from fnn.ops.program import leave_to_xla, vary_alike
 
 
 def convolve(
@@ -42,7 +43,8 @@ def convolve(
         tuple(dilation),
         groups,
     )
-    return convolve_p.bind(*vary_alike(x, kernel), geometry=geometry, exact=exact.value)
+    convolve = partial(convolve_p.bind, geometry=geometry, exact=exact.value)
+    return leave_to_xla(convolve, *vary_alike(x, kernel), rank=x.ndim, leading=1)
 
 
 def convolve_transposed(

@@ -14,6 +14,7 @@ from jax.interpreters import ad, batching, partial_eval
 from fnn.ops.backends import Operation, per_backend
 from fnn.ops.cpu import pooling as cpu
 from fnn.ops.geometry import Geometry
+from fnn.ops.program import leave_to_xla
 
 
 def max_pool(
@@ -23,14 +24,16 @@ def max_pool(
 
     The gradient goes to the first of several largest values.
     """
-    return _max_p.bind(x, geometry=_geometry(x, window, strides, padding))
+    pool = partial(_max_p.bind, geometry=_geometry(x, window, strides, padding))
+    return leave_to_xla(pool, x, rank=x.ndim, leading=1)
 
 
 def sum_pool(
     x: jax.Array, window: Sequence[int], strides: Sequence[int], padding: Sequence[tuple[int, int]]
 ) -> jax.Array:
     """Returns the sum of the values under each window of `x`, `(batch, *spatial, channels)`."""
-    return _sum_p.bind(x, geometry=_geometry(x, window, strides, padding))
+    pool = partial(_sum_p.bind, geometry=_geometry(x, window, strides, padding))
+    return leave_to_xla(pool, x, rank=x.ndim, leading=1)
 
 
 def _geometry(

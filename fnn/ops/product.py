@@ -9,12 +9,12 @@ from jax.interpreters import ad, batching
 
 from fnn.ops import cpu, xla
 from fnn.ops.backends import Operation, per_backend
-from fnn.ops.program import vary_alike
+from fnn.ops.program import leave_to_xla, vary_alike
 
 
 def product(x: jax.Array, matrix: jax.Array) -> jax.Array:
     """Multiplies `(…, inputs)` by `(inputs, features)`, of the same dtype, to `(…, features)`."""
-    return product_p.bind(*vary_alike(x, matrix))
+    return leave_to_xla(product_p.bind, *vary_alike(x, matrix), rank=x.ndim, leading=x.ndim - 1)
 
 
 def _primitive(name: str, anywhere: Operation, on_cpu: Operation) -> Primitive:

@@ -1,12 +1,14 @@
 """What an operation may know of the program that it becomes a part of."""
 
 import math
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import jax
 from jax import lax
 from jax.interpreters import mlir
+from jax.sharding import AxisType, PartitionSpec, auto_axes, use_abstract_mesh
 
 
 class Program(NamedTuple):
@@ -32,6 +34,35 @@ def describe(module: mlir.ModuleContext) -> Program:
     else:  # inside `shard_map`, which leaves to XLA only the axes that are not its own
         parts = math.prod(size for axis, size in mesh.shape.items() if axis not in context.manual_axes)
     return Program(cut_up=parts > 1, exported=module.lowering_parameters.for_export)
+
+
+def leave_to_xla(function: Callable[..., jax.Array], *arrays: jax.Array, rank: int, leading: int = 0) -> jax.Array:
+    """Calls an operation of arrays whose types may say how they lie on devices: on a mesh with explicit axes.
+
+    Inside, the types say nothing of it, and XLA cuts the operation up.
+
+    Args:
+      function: the operation.
+      arrays: its operands.
+      rank: of its result.
+      leading: how many axes of the result lie as the first operand's do. The last lies as the last operand's last does,
+        unless another one already lies so; those in between are whole.
+    """
+    layouts = [jax.typeof(a).sharding for a in arrays]
+    explicit = next((layout.mesh for layout in layouts if AxisType.Explicit in layout.mesh.axis_types), None)
+    if explicit is None:
+        return function(*arrays)
+    first, last = layouts[0].spec[:leading], layouts[-1].spec[-1]
+    last = None if _names(last) & set().union(*map(_names, first)) else last
+    layout = PartitionSpec(*first, *[None] * (rank - 1 - leading), last)
+    with use_abstract_mesh(explicit):
+        operation: Any = auto_axes(function, out_sharding=layout)
+        return operation(*arrays)
+
+
+def _names(entry: Any) -> set[str]:
+    """The mesh's axes along which one axis of an array is cut."""
+    return set() if entry is None else {entry} if isinstance(entry, str) else set(entry)
 
 
 def vary_alike(*arrays: jax.Array) -> list[jax.Array]:

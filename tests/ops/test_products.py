@@ -33,8 +33,8 @@ def test_as_float64(before: tuple[int, ...], inputs: int, features: int, dtype: 
     for got, exact, size in zip(jax.jit(gradients)(*given), wanted, sizes, strict=True):
         assert got.dtype == dtype
         assert got.shape == exact.shape
-        tolerance = max(2e-6, float(jnp.finfo(dtype).eps))  # JAX 0.11 rounds some products in between
-        assert (abs(np.asarray(got, np.float64) - exact) <= tolerance * size).all()
+        rounding = float(jnp.finfo(dtype).eps) * abs(exact)
+        assert (abs(np.asarray(got, np.float64) - exact) <= rounding + 2e-6 * size).all()
 
 
 @pytest.mark.parametrize(

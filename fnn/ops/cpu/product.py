@@ -16,7 +16,9 @@ def matrix_gradient(x: jax.Array, y: jax.Array) -> jax.Array:
 
     Up to three times faster where columns would drive each other out of the cache.
     """
-    inputs, features = x.shape[-1], y.shape[-1]
-    if not 1 < features <= _MOST_FEATURES or inputs * x.dtype.itemsize % _ALIASED:
+    # Over one axis, for over several XLA rounds half precisions in between (JAX 0.11).
+    x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    _, features = y.shape
+    if not 1 < features <= _MOST_FEATURES or x.shape[-1] * x.dtype.itemsize % _ALIASED:
         return plain(x, y)
-    return transposed(x.reshape(-1, inputs)) @ y.reshape(-1, features)
+    return transposed(x) @ y
