@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn import expect
+from fnn import expect, ops
 from fnn.layer import Layer, Params, State
 from fnn.layers import arguments
 
@@ -43,7 +43,7 @@ def Dropout(rate: float = 0.5) -> Layer:
             raise ValueError(
                 "Dropout needs a key when train=True: pass apply(…, train=True, key=jax.random.key(seed))."
             )
-        kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+        kept = jax.random.bernoulli(key, 1 - rate, x.shape, out_sharding=ops.explicit_layout(x))
         return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x)), state
 
     return Layer(init, apply, "dropout")

@@ -7,6 +7,7 @@ from fnn.ops.exactness import exact
 from fnn.ops.moments import moments, widen
 from fnn.ops.pooling import max_pool, sum_pool
 from fnn.ops.product import product
+from fnn.ops.program import explicit_layout
 from fnn.ops.window import Padding, explicit_padding
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "convolve",
     "convolve_transposed",
     "exact",
+    "explicit_layout",
     "explicit_padding",
     "max_pool",
     "moments",

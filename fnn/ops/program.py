@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 from jax.interpreters import mlir
-from jax.sharding import AxisType, PartitionSpec, auto_axes, use_abstract_mesh
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes, use_abstract_mesh
 
 
 class Program(NamedTuple):
@@ -36,8 +36,14 @@ def describe(module: mlir.ModuleContext) -> Program:
     return Program(cut_up=parts > 1, exported=module.lowering_parameters.for_export)
 
 
+def explicit_layout(x: jax.Array) -> NamedSharding | None:
+    """Returns how an array lies on devices, if its type says so: on a mesh with explicit axes, `jax.make_mesh`'s."""
+    layout = jax.typeof(x).sharding
+    return layout if AxisType.Explicit in layout.mesh.axis_types else None
+
+
 def leave_to_xla(function: Callable[..., jax.Array], *arrays: jax.Array, rank: int, leading: int = 0) -> jax.Array:
-    """Calls an operation of arrays whose types may say how they lie on devices: on a mesh with explicit axes.
+    """Calls an operation of arrays whose types may say how they lie on devices.
 
     Inside, the types say nothing of it, and XLA cuts the operation up.
 
@@ -48,14 +54,14 @@ def leave_to_xla(function: Callable[..., jax.Array], *arrays: jax.Array, rank: i
       leading: how many axes of the result lie as the first operand's do. The last lies as the last operand's last does,
         unless another one already lies so; those in between are whole.
     """
-    layouts = [jax.typeof(a).sharding for a in arrays]
-    explicit = next((layout.mesh for layout in layouts if AxisType.Explicit in layout.mesh.axis_types), None)
-    if explicit is None:
+    explicit: list[Any] = [layout.mesh for layout in map(explicit_layout, arrays) if layout is not None]
+    if not explicit:
         return function(*arrays)
+    layouts = [jax.typeof(a).sharding for a in arrays]
     first, last = layouts[0].spec[:leading], layouts[-1].spec[-1]
     last = None if _names(last) & set().union(*map(_names, first)) else last
     layout = PartitionSpec(*first, *[None] * (rank - 1 - leading), last)
-    with use_abstract_mesh(explicit):
+    with use_abstract_mesh(explicit[0]):
         operation: Any = auto_axes(function, out_sharding=layout)
         return operation(*arrays)
 

@@ -139,3 +139,47 @@ def test_a_run_moves_from_one_to_two_to_four_devices_and_back(tmp_path: Path) ->
     seen = {str(step) for part in parts for step in part["seen"]}
     assert seen == {str(step) for step in whole["seen"]}
     agree(whole, parts[-1], 1e-3)
+
+
+ON_EXPLICIT_AXES = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
+
+import fnn
+from fnn import losses, train
+
+net = fnn.serial(
+    fnn.Conv(6, 3, bias=False), fnn.BatchNorm(), fnn.Relu, fnn.MaxPool(2), fnn.Dropout(0.3), fnn.residual(fnn.Conv(6, 3)),
+    fnn.GlobalAvgPool, fnn.Dense(16), fnn.Relu, fnn.Dense(3),
+)
+images = np.random.default_rng(0).normal(size=(8, 8, 8, 2)).astype(np.float32)
+batch = train.Batch(images, np.arange(8, dtype=np.int32) % 3)
+optimizer = optax.sgd(0.1, 0.9)
+step = jax.jit(train.make_step(net, optimizer, losses.softmax_cross_entropy))
+alone = train.init_train_state(net, optimizer, 0, jax.ShapeDtypeStruct(images.shape, images.dtype))
+
+mesh = jax.make_mesh((4,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
+shared = jax.device_put(alone, NamedSharding(mesh, PartitionSpec()))
+cut = train.Batch(*(jax.device_put(a, NamedSharding(mesh, PartitionSpec("batch"))) for a in batch))
+for _ in range(5):
+    alone, wanted = step(alone, batch)
+    with jax.set_mesh(mesh):
+        shared, got = step(shared, cut)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4)
+for one, other in zip(jax.tree.leaves(alone[:2]), jax.tree.leaves(shared[:2]), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+assert not any(jax.tree.leaves(jax.tree.map(lambda leaf: any(jax.typeof(leaf).sharding.spec), shared.params)))
+"""
+
+
+def test_a_step_on_a_mesh_whose_axes_are_explicit() -> None:
+    """As `jax.make_mesh` makes them: every array's type then says how it lies, and each operation's must be right."""
+    flags = f"--xla_force_host_platform_device_count=4 {quick.FLAGS}"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_EXPLICIT_AXES], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
