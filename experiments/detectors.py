@@ -34,11 +34,11 @@ Trains on the training split, or with --init_from takes what another run learnt.
   covered.png       how much of the probability is left when the square of each map is covered
 
 Expect over seeds 0 to 4 (mean ± deviation) that covering the most salient 3×3 pixels of 8×8 lowers the probability by
-0.314 ± 0.046, the square that occlusion chooses by 0.637 ± 0.043, any square by 0.092 ± 0.007, and the worst by 0.681 ±
-0.039. Grad-CAM comes to 0.142 ± 0.039 only: its maps of 4×4 places, each of which sees 14×14 pixels, are too coarse for
-such small images. Occlusion asks nearly what is measured, so that it has to win. Of a unit's nine strongest images 0.62
-± 0.08 are of one class in the first layer and 0.77 ± 0.06 in the second; of nine at random it would be 0.28. Ascent
-excites the units of the first layer 1.30 ± 0.04 times as much as the best of 360 test images does, those of the second
+0.306 ± 0.049, the square that occlusion chooses by 0.643 ± 0.044, any square by 0.091 ± 0.006, and the worst by 0.686 ±
+0.041. Grad-CAM comes to 0.16 ± 0.07 only: its maps of 4×4 places, each of which sees 14×14 pixels, are too coarse for
+such small images. Occlusion asks nearly what is measured, so that it has to win. Of a unit's nine strongest images 0.64
+± 0.05 are of one class in the first layer and 0.75 ± 0.02 in the second; of nine at random it would be 0.28. Ascent
+excites the units of the first layer 1.32 ± 0.04 times as much as the best of 360 test images does, those of the second
 1.5 ± 0.3 times, and raises the classes' scores to 1.9 ± 0.2 times. Half a minute on two cores.
 
 Reference: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks"; Simonyan, Vedaldi & Zisserman
