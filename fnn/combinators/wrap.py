@@ -42,10 +42,10 @@ def _of_lax(policy: Callable[..., Any]) -> Callable[..., Any]:
     """Asks a policy of JAX's about what an operation of fnn's computes: it knows `lax`'s only."""
 
     def asked(primitive: Any, *operands: Any, **static: Any) -> Any:
-        if primitive not in DEFINITIONS:
+        eqns = definition(primitive, operands, static).eqns if primitive in DEFINITIONS else []
+        if not eqns:  # one of JAX's own, or nothing is computed
             return policy(primitive, *operands, **static)
-        last = definition(primitive, operands, static).eqns[-1]
-        return policy(last.primitive, *(operand.aval for operand in last.invars), **last.params)
+        return policy(eqns[-1].primitive, *(operand.aval for operand in eqns[-1].invars), **eqns[-1].params)
 
     return asked
 

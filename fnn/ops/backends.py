@@ -38,7 +38,7 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
       name: what the primitive is called in a jaxpr.
       static: the names of its static arguments.
       anywhere: what it computes; the shape rule is read off it.
-      on_cpu: the same, written so that XLA's CPU backend is fast at it.
+      on_cpu: the same, written so that XLA's CPU backend is fast at it; or `anywhere` itself.
     """
     primitive = Primitive(name)
     DEFINITIONS[primitive] = anywhere
@@ -52,6 +52,8 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
 
     primitive.def_impl(jax.jit(primitive.bind, static_argnames=static))
     mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
+    if on_cpu is anywhere:
+        return primitive
     lower_on_cpu = mlir.lower_fun(on_cpu, multiple_results=False)
 
     def lower(ctx: mlir.LoweringRuleContext, *operands: Any, **arguments: Any) -> Any:

@@ -81,6 +81,11 @@ def test_remat_keeps_what_a_policy_keeps(policy: Any, convolutions: int, product
     assert program.count("fnn_product ") == products + 1  # and the layer after, which is not computed again
 
 
+def test_a_policy_is_asked_of_what_computes_nothing(key: jax.Array) -> None:
+    net, x = fnn.remat(fnn.Dense(3), jax.checkpoint_policies.dots_saveable), jnp.ones(4)  # one bias for one sample
+    SAME(gradients(net, *net.init(key, x), x), gradients(fnn.Dense(3), *net.init(key, x), x))
+
+
 # evaluating
 
 

@@ -56,6 +56,13 @@ def test_a_batch_that_export_leaves_open() -> None:
     np.testing.assert_array_equal(program.call(jnp.ones((128, 4)), jnp.ones((3, 128))), np.full((128, 4), 3))
 
 
+@pytest.mark.parametrize(("rows", "inputs", "features"), [(0, 128, 3), (4, 0, 3), (4, 128, 0)])
+def test_of_nothing(rows: int, inputs: int, features: int) -> None:
+    x, matrix, y = jnp.ones((rows, inputs)), jnp.ones((inputs, features)), jnp.ones((rows, features))
+    for got, wanted in zip(jax.jit(gradients)(x, matrix, y), (y, x, matrix), strict=True):
+        np.testing.assert_array_equal(got, jnp.zeros_like(wanted))
+
+
 def test_nothing_is_lost_of_what_is_not_finite() -> None:
     x = jnp.ones((4, 128)).at[1, 2].set(jnp.nan).at[2, 5].set(jnp.inf)
     _, _, by_matrix = jax.jit(gradients)(x, jnp.ones((128, 3)), jnp.ones((4, 3)))

@@ -152,8 +152,8 @@ import fnn
 from fnn import losses, train
 
 net = fnn.serial(
-    fnn.Conv(6, 3, bias=False), fnn.BatchNorm(), fnn.Relu, fnn.MaxPool(2), fnn.Dropout(0.3), fnn.residual(fnn.Conv(6, 3)),
-    fnn.GlobalAvgPool, fnn.Dense(16), fnn.Relu, fnn.Dense(3),
+    fnn.Conv(6, 3, bias=False), fnn.BatchNorm(), fnn.Relu, fnn.MaxPool(2), fnn.Dropout(0.3),
+    fnn.residual(fnn.Conv(6, 3)), fnn.GlobalAvgPool, fnn.Dense(16), fnn.Relu, fnn.Dense(3),
 )
 images = np.random.default_rng(0).normal(size=(8, 8, 8, 2)).astype(np.float32)
 batch = train.Batch(images, np.arange(8, dtype=np.int32) % 3)

@@ -1,4 +1,4 @@
-"""Convolution on the CPU: several ways to write the same thing, and a choice among them by estimated time."""
+"""How operations are written for the CPU: a convolution in several ways, of which the estimated time chooses one."""
 
 from fnn.ops.cpu.convolution import convolve, input_gradient, kernel_gradient
 from fnn.ops.cpu.product import matrix_gradient
