@@ -132,5 +132,5 @@ def test_operations_carry_their_layers_name(key: jax.Array, x: jax.Array) -> Non
     net = network()
     params, state = net.init(key, x)
     jaxpr = jax.make_jaxpr(partial(net.apply, train=False))(params, state, x)
-    stacks = {str(eqn.source_info.name_stack) for eqn in jaxpr.eqns if eqn.primitive.name == "dot_general"}
+    stacks = {str(eqn.source_info.name_stack) for eqn in jaxpr.eqns if eqn.primitive.name == "fnn_product"}
     assert stacks == {"stem", "body/body/dense1", "head"}
