@@ -24,8 +24,8 @@ directory:
 
 Expect on digits with 20 % wrong labels that each ranking finds more than 99 % of them; of what is suspected 0.89 ± 0.02
 (loss), 0.77 ± 0.02 (folds), 0.90 ± 0.02 (neighbours) and 0.88 ± 0.02 (vote) is wrong indeed; and a test accuracy of
-0.923 ± 0.023 with all samples, 0.945 to 0.954 without the suspects and 0.975 ± 0.004 with right labels (means ± standard
-deviations over seeds 0 to 3). About a minute and a half on two cores.
+0.923 ± 0.023 with all samples, 0.945 to 0.954 without the suspects and 0.975 ± 0.004 with right labels (means ±
+standard deviations over seeds 0 to 3). About a minute and a half on two cores.
 
 Reference: Northcutt, Jiang & Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", arXiv
 1911.00068; Arpit et al. 2017, "A closer look at memorization in deep networks", arXiv 1706.05394; Wilson 1972,
