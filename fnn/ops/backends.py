@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 from jax.extend.core import Primitive
-from jax.interpreters import mlir
+from jax.interpreters import batching, mlir
 
 from fnn.ops.program import describe, program
 
@@ -64,4 +64,14 @@ def per_backend(name: str, static: tuple[str, ...], anywhere: Operation, on_cpu:
             program.reset(before)
 
     mlir.register_lowering(primitive, lower, platform="cpu")
+    return primitive
+
+
+def batch_as_defined(primitive: Primitive) -> Primitive:
+    """Has `vmap` put a primitive's definition in its place."""
+
+    def batch(operands: Any, axes: Any, **static: Any) -> Any:
+        return jax.vmap(partial(DEFINITIONS[primitive], **static), in_axes=axes)(*operands), 0
+
+    batching.primitive_batchers[primitive] = batch
     return primitive

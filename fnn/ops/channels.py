@@ -13,10 +13,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching
+from jax.interpreters import ad
 
-from fnn.ops.backends import Operation, per_backend
+from fnn.ops.backends import batch_as_defined, per_backend
 from fnn.ops.program import leave_to_xla
 
 _ROW = 128
@@ -64,16 +63,7 @@ def _plain_broadcast(v: jax.Array, *, shape: tuple[int, ...]) -> jax.Array:
     return jnp.broadcast_to(v.reshape((1,) * (len(shape) - 1) + v.shape), shape)
 
 
-def _primitive(name: str, anywhere: Operation, on_cpu: Operation) -> Primitive:
-    primitive = per_backend(name, ("shape",), anywhere, on_cpu)
-    batching.primitive_batchers[primitive] = lambda operands, axes, *, shape: (
-        jax.vmap(lambda a: anywhere(a, shape=shape), in_axes=axes)(*operands),
-        0,
-    )
-    return primitive
-
-
-_sum_p = _primitive("fnn_channel_sum", _plain_sum, _hidden_sum)
-_broadcast_p = _primitive("fnn_channel_broadcast", _plain_broadcast, _plain_broadcast)
+_sum_p = batch_as_defined(per_backend("fnn_channel_sum", ("shape",), _plain_sum, _hidden_sum))
+_broadcast_p = batch_as_defined(per_backend("fnn_channel_broadcast", ("shape",), _plain_broadcast, _plain_broadcast))
 ad.deflinear2(_sum_p, lambda ct, _, *, shape: [channel_broadcast(ct, shape)])
 ad.deflinear2(_broadcast_p, lambda ct, _, **_shape: [channel_sum(ct)])

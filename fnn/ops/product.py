@@ -4,11 +4,10 @@ Both are bilinear. The gradient in the features is left to JAX.
 """
 
 import jax
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching
+from jax.interpreters import ad
 
 from fnn.ops import cpu, xla
-from fnn.ops.backends import Operation, per_backend
+from fnn.ops.backends import batch_as_defined, per_backend
 from fnn.ops.program import leave_to_xla, vary_alike
 
 
@@ -17,14 +16,8 @@ def product(x: jax.Array, matrix: jax.Array) -> jax.Array:
     return leave_to_xla(product_p.bind, *vary_alike(x, matrix), rank=x.ndim, leading=x.ndim - 1)
 
 
-def _primitive(name: str, anywhere: Operation, on_cpu: Operation) -> Primitive:
-    primitive = per_backend(name, (), anywhere, on_cpu)
-    batching.primitive_batchers[primitive] = lambda operands, axes: (jax.vmap(anywhere, in_axes=axes)(*operands), 0)
-    return primitive
-
-
-product_p = _primitive("fnn_product", xla.product, xla.product)
-_matrix_gradient_p = _primitive("fnn_matrix_gradient", xla.matrix_gradient, cpu.matrix_gradient)
+product_p = batch_as_defined(per_backend("fnn_product", (), xla.product, xla.product))
+_matrix_gradient_p = batch_as_defined(per_backend("fnn_matrix_gradient", (), xla.matrix_gradient, cpu.matrix_gradient))
 
 # A rule gets the cotangent of the result, and both operands; the one that it is asked for is only a placeholder.
 ad.defbilinear(
