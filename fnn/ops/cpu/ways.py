@@ -49,7 +49,7 @@ def patches(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
     def some(x: jax.Array) -> jax.Array:
         if groups == 1:
             rows = jnp.concatenate(shifts_alike(x, geometry), -1)
-            return _product(rows, matrix.reshape(window * per_group, features))
+            return xla.product(rows, matrix.reshape(window * per_group, features))
         rows = jnp.stack(shifts(x, geometry), -2).reshape(-1, window, groups, per_group)
         y = lax.dot_general(rows, matrix, (((1, 3), (0, 1)), ((2,), (2,))))
         return jnp.moveaxis(y, 0, 1).reshape(x.shape[0], *geometry.places, features)
@@ -68,7 +68,7 @@ def shifted(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array
     else:
         numbers = (as_data([i], jnp.int32)[0] for i in range(len(matrices)))
         alike = (lax.dynamic_index_in_dim(matrices, i, keepdims=False, allow_negative_indices=False) for i in numbers)
-        made = (_product(view, matrix) for view, matrix in zip(shifts_alike(x, geometry), alike, strict=True))
+        made = (xla.product(view, matrix) for view, matrix in zip(shifts_alike(x, geometry), alike, strict=True))
     return functools.reduce(jnp.add, made)
 
 
@@ -150,10 +150,6 @@ def _fast_length(n: int) -> int:
 def _pad_kernel(kernel: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
     """Adds zeros around the kernel's window."""
     return lax.pad(kernel, jnp.zeros((), kernel.dtype), [*((*pair, 0) for pair in padding), (0, 0, 0), (0, 0, 0)])
-
-
-def _product(x: jax.Array, matrix: jax.Array) -> jax.Array:
-    return lax.dot_general(x, matrix, (((x.ndim - 1,), (0,)), ((), ())))
 
 
 def _scaled(x: jax.Array, factors: jax.Array) -> jax.Array:
