@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fnn.ops.cpu import winograd
+from fnn.ops.cpu import squares, winograd
 from fnn.ops.cpu.neighbours import (
     ENOUGH_FEATURES,
     missing_channels,
@@ -25,6 +25,9 @@ from fnn.ops.geometry import Geometry
 
 _VECTOR = 16
 """Numbers that one instruction multiplies: fewer features cost as much."""
+
+_KERNELS = 28 << 20
+"""Bytes that a transformed kernel may take, which is not divided into rounds; on the way there it takes half more."""
 
 _STEPS = 300
 """In how many calls a way has to win back the time that compiling it takes."""
@@ -89,6 +92,20 @@ def _work_by_winograd(problem: Problem, outputs: int) -> Work:
     return Work(*((outputs + 2) * amount for amount in work))
 
 
+def _work_by_squares(problem: Problem) -> Work:
+    geometry, batch, channels, features = problem
+    points = batch * squares.points_of(geometry)
+    return Work(
+        products=points * channels * -(-features // _VECTOR) * _VECTOR,
+        patches=0,
+        partial=0,
+        input=points * channels,
+        output=points * features,
+        kernel=squares.POINTS * channels * features,
+        calls=1,
+    )
+
+
 def _work_widened(problem: Problem, outputs: int, channels: int) -> Work:
     wide = widen_geometry(problem.geometry, outputs)
     return _work_directly(Problem(wide, problem.batch, channels, outputs * problem.features))
@@ -124,6 +141,7 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "shifted": _work_shifted,
     "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
     "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
+    "winograd of 4 by 4": _work_by_squares,
     "widened": _work_of_neighbours,
     "widened gradient": _work_of_neighbours_gradient,
     "fft": _work_by_fft,
@@ -134,10 +152,13 @@ WORK: dict[str, Callable[[Problem], Work]] = {
 def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
     """Whether a way computes this problem, exactly enough, in little enough memory."""
     geometry = problem.geometry
+    if exact and way.startswith("winograd of 4"):
+        return False
+    if way == "winograd of 4 by 4":
+        kernels = squares.POINTS * problem.channels * problem.features * itemsize
+        return squares.allows(geometry) and kernels < _KERNELS
     if "winograd" in way:
-        if winograd.axis_of(geometry) is None or geometry.groups > 1:
-            return False
-        return not (exact and way == "winograd of 4")
+        return winograd.axis_of(geometry) is not None and geometry.groups == 1
     if way == "fft":
         work = _work_by_fft(problem)
         spectra = 2 * itemsize * (work.input + work.output + work.kernel)

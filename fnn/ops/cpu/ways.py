@@ -11,7 +11,7 @@ import jaxlib.version
 from jax import lax
 
 from fnn.ops import xla
-from fnn.ops.cpu import winograd
+from fnn.ops.cpu import squares, winograd
 from fnn.ops.cpu.alike import as_data, shifts_alike
 from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
 from fnn.ops.cpu.neighbours import missing_channels, neighbours, widen_geometry
@@ -92,6 +92,19 @@ def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs:
     return in_rounds(some, rounds, x)
 
 
+def by_squares(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """Winograd's `F(4, 3)` along both axes of an image, a few images at a time."""
+    matrices = squares.transform_kernel(kernel)
+
+    def some(x: jax.Array) -> jax.Array:
+        points = squares.transform_input(x, geometry)
+        products = lax.dot_general(points, matrices, (((2,), (1,)), ((0,), (0,))))
+        return squares.transform_output(products, geometry)
+
+    each = squares.points_of(geometry) * sum(kernel.shape[-2:]) * x.dtype.itemsize
+    return in_rounds(some, split_batch(x.shape[0], each, 2 * IN_CACHE), x)
+
+
 def widened(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
     """Computes several neighbouring outputs along the last axis as if they were features.
 
@@ -165,6 +178,7 @@ WAYS = {
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
+    "winograd of 4 by 4": by_squares,
     "widened": widened,
 } | ({"fft": by_fft} if FFT_IS_SAFE else {})
 """Name to way."""

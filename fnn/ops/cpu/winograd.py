@@ -110,7 +110,7 @@ def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Arr
 
 def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
     """`Gᵀ`: from the gradients of the transformed kernels, each 1 long on `axis`, to the kernel's, 3 long."""
-    return _combine_along(axis, transforms(outputs).kernel.T, gradients)
+    return combine_along(axis, transforms(outputs).kernel.T, gradients)
 
 
 def pad_input(x: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
@@ -139,7 +139,7 @@ def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
 def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
     """`Aᵀ`: joins the products to the output, a whole number of tiles along `axis`."""
     along = axis + 2  # after batch and tiles
-    y = _combine_along(along, transforms(outputs).output, [jnp.expand_dims(product, along) for product in products])
+    y = combine_along(along, transforms(outputs).output, [jnp.expand_dims(product, along) for product in products])
     return y.reshape(*y.shape[: axis + 1], -1, *y.shape[axis + 3 :])
 
 
@@ -167,7 +167,7 @@ def _weighted_sum(factors: jax.Array, arrays: Sequence[jax.Array]) -> jax.Array:
     return functools.reduce(jnp.add, scaled)
 
 
-def _combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
+def combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
     """The same as one array, its rows along an axis on which the arrays are 1 long.
 
     One sum, zeros included, compiles faster than its rows and a concatenation.

@@ -1,0 +1,95 @@
+"""Winograd along both axes of an image: 4 by 4 outputs of a 3 by 3 window with 36 products instead of 144.
+
+    Y = Aᵀ [(G k Gᵀ) ⊙ (Bᵀ X B)] A        X: 6 × 6 pixels, k: 3 × 3 weights, Y: 4 × 4 outputs
+
+With `X` and `k` of many channels, `⊙` is 36 products of matrices: of all tiles' pixels at a point with the point's
+weights. The transforms go along one axis after the other, over whole rows of channels.
+
+Reference: Lavin & Gray 2015, arXiv 1509.09308, section 4; the matrices are those of `fnn.ops.cpu.winograd`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from fnn.ops.cpu.images import pad, row_major
+from fnn.ops.cpu.winograd import combine_along, tiles_of, transforms
+from fnn.ops.geometry import Geometry
+
+OUTPUTS = 4
+"""How many outputs a tile has along each axis."""
+POINTS = (OUTPUTS + 2) ** 2
+"""How many products a tile takes."""
+_OUTPUT, _KERNEL, _INPUT = transforms(OUTPUTS)
+
+
+def allows(geometry: Geometry) -> bool:
+    """Whether this is a 3 by 3 window at stride 1, without dilation or groups."""
+    plain = geometry.strides == geometry.dilation == (1, 1) and geometry.groups == 1
+    return plain and geometry.window == (3, 3)
+
+
+def tiles(geometry: Geometry) -> tuple[int, int]:
+    """Returns how many tiles cover the places along each axis."""
+    return tiles_of(geometry, 0, OUTPUTS), tiles_of(geometry, 1, OUTPUTS)
+
+
+def points_of(geometry: Geometry) -> int:
+    """Returns how many points there are in the tiles of one image, each a product of vectors."""
+    return POINTS * math.prod(tiles(geometry))
+
+
+def transform_input(x: jax.Array, geometry: Geometry) -> jax.Array:
+    """`Bᵀ X B` of an image's tiles: `(points, batch · tiles, channels)`."""
+    padding = ((low, high + more) for (low, high), more in zip(geometry.padding, _missing(geometry), strict=True))
+    x = _to_points(pad(x, tuple(padding)), 1, _INPUT, OUTPUTS)
+    return x.reshape(POINTS, -1, x.shape[-1])
+
+
+def transform_kernel(kernel: jax.Array) -> jax.Array:
+    """`G k Gᵀ`: `(points, channels, features)`."""
+    return _to_points(kernel, 0, _KERNEL, 1).reshape(POINTS, *kernel.shape[-2:])
+
+
+def transform_kernel_back(gradients: jax.Array) -> jax.Array:
+    """From the gradients of the transformed kernel, `(points, channels, features)`, to the kernel's."""
+    gradients = gradients.reshape(OUTPUTS + 2, OUTPUTS + 2, *gradients.shape[-2:])
+    return _from_points(row_major(_from_points(gradients, 1, _KERNEL.T)), 0, _KERNEL.T)
+
+
+def transform_output(products: jax.Array, geometry: Geometry) -> jax.Array:
+    """Joins the products, `(points, batch · tiles, features)`, to the output."""
+    down, across = tiles(geometry)
+    y = products.reshape(OUTPUTS + 2, OUTPUTS + 2, -1, down, across, products.shape[-1])
+    y = _from_points(row_major(_from_points(row_major(y), 4, _OUTPUT)), 2, _OUTPUT)
+    y = y.reshape(-1, down * OUTPUTS, across * OUTPUTS, products.shape[-1])
+    return pad(y, tuple((0, -more) for more in _missing(geometry)))
+
+
+def transform_output_back(y: jax.Array, geometry: Geometry) -> jax.Array:
+    """From an output's gradient to the products': `(points, batch · tiles, features)`."""
+    y = _to_points(pad(y, tuple((0, more) for more in _missing(geometry))), 1, _OUTPUT.T, OUTPUTS)
+    return y.reshape(POINTS, -1, y.shape[-1])
+
+
+def _missing(geometry: Geometry) -> list[int]:
+    """How many places the last tile of each axis has beyond the last one there is."""
+    return [n * OUTPUTS - places for n, places in zip(tiles(geometry), geometry.places, strict=True)]
+
+
+def _to_points(a: jax.Array, axis: int, matrix: np.ndarray, step: int) -> jax.Array:
+    """Applies `matrix` to windows along `axis`, `step` apart, and along the next axis: the points come first."""
+    for along in (axis, axis + 2):  # after the first, there is one axis more in front
+        stop = a.shape[along] - matrix.shape[1] + 1
+        taps = (lax.slice_in_dim(a, i, i + stop, step, along) for i in range(matrix.shape[1]))
+        a = row_major(combine_along(0, matrix, [jnp.expand_dims(tap, 0) for tap in taps]))
+    return a
+
+
+def _from_points(a: jax.Array, axis: int, matrix: np.ndarray) -> jax.Array:
+    """Applies `matrix` to the first axis, and puts what it gives at `axis`."""
+    points = (lax.index_in_dim(a, i, keepdims=False) for i in range(len(a)))
+    return combine_along(axis, matrix, [jnp.expand_dims(point, axis) for point in points])
