@@ -45,13 +45,15 @@ def points_of(geometry: Geometry) -> int:
 def transform_input(x: jax.Array, geometry: Geometry) -> jax.Array:
     """`Bᵀ X B` of an image's tiles: `(points, batch · tiles, channels)`."""
     padding = ((low, high + more) for (low, high), more in zip(geometry.padding, _missing(geometry), strict=True))
-    x = _to_points(pad(x, tuple(padding)), 1, _INPUT, OUTPUTS)
+    x = _to_points(pad(x, tuple(padding)), _INPUT)
     return x.reshape(POINTS, -1, x.shape[-1])
 
 
 def transform_kernel(kernel: jax.Array) -> jax.Array:
     """`G k Gᵀ`: `(points, channels, features)`."""
-    return _to_points(kernel, 0, _KERNEL, 1).reshape(POINTS, *kernel.shape[-2:])
+    weights = kernel.swapaxes(0, 1).reshape(1, -1, *kernel.shape[-2:])  # the points along the last axis come first
+    columns = [lax.index_in_dim(weights, i, 1, keepdims=False) for i in range(weights.shape[1])]
+    return combine_along(0, np.kron(_KERNEL, _KERNEL), columns)
 
 
 def transform_kernel_back(gradients: jax.Array) -> jax.Array:
@@ -71,7 +73,7 @@ def transform_output(products: jax.Array, geometry: Geometry) -> jax.Array:
 
 def transform_output_back(y: jax.Array, geometry: Geometry) -> jax.Array:
     """From an output's gradient to the products': `(points, batch · tiles, features)`."""
-    y = _to_points(pad(y, tuple((0, more) for more in _missing(geometry))), 1, _OUTPUT.T, OUTPUTS)
+    y = _to_points(pad(y, tuple((0, more) for more in _missing(geometry))), _OUTPUT.T)
     return y.reshape(POINTS, -1, y.shape[-1])
 
 
@@ -80,11 +82,11 @@ def _missing(geometry: Geometry) -> list[int]:
     return [n * OUTPUTS - places for n, places in zip(tiles(geometry), geometry.places, strict=True)]
 
 
-def _to_points(a: jax.Array, axis: int, matrix: np.ndarray, step: int) -> jax.Array:
-    """Applies `matrix` to windows along `axis`, `step` apart, and along the next axis: the points come first."""
-    for along in (axis, axis + 2):  # after the first, there is one axis more in front
-        stop = a.shape[along] - matrix.shape[1] + 1
-        taps = (lax.slice_in_dim(a, i, i + stop, step, along) for i in range(matrix.shape[1]))
+def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:
+    """Applies `matrix` to the tiles of images, along one axis after the other: the points come first."""
+    for axis in (1, 3):  # after the first, there is one axis more in front
+        stop = a.shape[axis] - matrix.shape[1] + 1
+        taps = (lax.slice_in_dim(a, i, i + stop, OUTPUTS, axis) for i in range(matrix.shape[1]))
         a = row_major(combine_along(0, matrix, [jnp.expand_dims(tap, 0) for tap in taps]))
     return a
 
