@@ -1,5 +1,6 @@
 """What the ways share: padding, the shifted views of an image, and working on a few images at a time."""
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -57,13 +58,15 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
 def split_batch(size: int, bytes_each: int, budget: int) -> int:
     """Returns in how many rounds to go through a batch, so that one round's bytes are about `budget`.
 
-    A number that divides the batch, where there is one that is not more than half as much again. Just one where
-    several devices share a batch, for each round would take images of one device alone.
+    The nearest number that divides the batch, from three quarters to twice of that, if there is one: otherwise the
+    batch has to be copied, with images of zeros at its end. Just one where several devices share a batch, for each
+    round would take images of one device alone.
     """
     if program.get().cut_up:
         return 1
-    least = min(size, max(1, round(size * bytes_each / budget)))
-    return next((rounds for rounds in range(least, least + least // 2 + 1) if size % rounds == 0), least)
+    wanted = min(size, max(1, round(size * bytes_each / budget)))
+    near = (rounds for rounds in range(-(-3 * wanted // 4), 2 * wanted + 1) if size % rounds == 0)
+    return min(near, key=lambda rounds: abs(math.log(rounds / wanted)), default=wanted)
 
 
 def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Array) -> jax.Array:
