@@ -27,7 +27,7 @@ _VECTOR = 16
 """Numbers that one instruction multiplies: fewer features cost as much."""
 
 _KERNELS = 28 << 20
-"""Bytes that a transformed kernel may take, which is not divided into rounds; on the way there it takes half more."""
+"""Bytes that a transformed kernel may take, which is not divided into rounds: below what is new memory in each call."""
 
 _STEPS = 300
 """In how many calls a way has to win back the time that compiling it takes."""
