@@ -209,6 +209,9 @@ def test_every_way_is_the_fastest_for_some_layer(kind: str) -> None:
     chosen = {costs.fastest(kind, problem, 4, exact=False) for problem in LAYERS}
     assert len(chosen) >= 4, f"{kind}: only {sorted(chosen)}"
     assert {"direct", "winograd of 4 by 4"} <= chosen
+    # Along one axis where the transformed kernels of two would be too large.
+    large = Problem(geometry_of((4, 4), (3, 3), padding=1), 32, 512, 512)
+    assert costs.fastest(kind, large, 4, exact=False) == "winograd of 4"
 
 
 @pytest.mark.parametrize("way", ways.WAYS)

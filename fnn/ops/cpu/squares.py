@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from fnn.ops.cpu.images import pad, row_major
-from fnn.ops.cpu.winograd import combine_along, tiles_of, transforms
+from fnn.ops.cpu.winograd import combine_along, missing, tiles_of, transforms
 from fnn.ops.geometry import Geometry
 
 OUTPUTS = 4
@@ -78,8 +78,8 @@ def transform_output_back(y: jax.Array, geometry: Geometry) -> jax.Array:
 
 
 def _missing(geometry: Geometry) -> list[int]:
-    """How many places the last tile of each axis has beyond the last one there is."""
-    return [n * OUTPUTS - places for n, places in zip(tiles(geometry), geometry.places, strict=True)]
+    """`missing` along both axes."""
+    return [missing(geometry, axis, OUTPUTS) for axis in range(2)]
 
 
 def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:

@@ -103,6 +103,11 @@ def tiles_of(geometry: Geometry, axis: int, outputs: int) -> int:
     return -(-geometry.places[axis] // outputs)
 
 
+def missing(geometry: Geometry, axis: int, outputs: int) -> int:
+    """Returns how many places the last tile along `axis` has beyond the last one there is."""
+    return tiles_of(geometry, axis, outputs) * outputs - geometry.places[axis]
+
+
 def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
     """`G k`: the `outputs + 2` kernels, each 1 long on `axis`."""
     return _combine(transforms(outputs).kernel, [_at(kernel, axis, i, i + 1) for i in range(3)])
@@ -116,16 +121,15 @@ def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: in
 def pad_input(x: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
     """Pads `x` along `axis` as the convolution says, and on to a whole number of tiles."""
     low, high = geometry.padding[axis]
-    more = tiles_of(geometry, axis, outputs) * outputs - geometry.places[axis]
     padding = [(0, 0)] * geometry.rank
-    padding[axis] = (low, high + more)
+    padding[axis] = (low, high + missing(geometry, axis, outputs))
     return pad(x, padding)
 
 
 def pad_output(y: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
     """Pads an output's gradient along `axis` to a whole number of tiles."""
     padding = [(0, 0)] * geometry.rank
-    padding[axis] = (0, tiles_of(geometry, axis, outputs) * outputs - geometry.places[axis])
+    padding[axis] = (0, missing(geometry, axis, outputs))
     return pad(y, padding)
 
 
