@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from fnn.ops.geometry import Geometry
 
 
-def as_data(numbers: Sequence[float], dtype: DTypeLike) -> jax.Array:
+def as_data(numbers: Sequence[float] | np.ndarray, dtype: DTypeLike) -> jax.Array:
     """Hands numbers to XLA as data, and not as part of the code: an array of them, and of one more, not to be used.
 
     The last one differs from the others, for XLA would write numbers that are all alike into the code.

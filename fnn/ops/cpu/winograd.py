@@ -176,6 +176,8 @@ def combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) ->
 
     One sum, zeros included, compiles faster than its rows and a concatenation.
     """
-    others = [i for i in range(arrays[0].ndim) if i != axis]
-    columns = (np.expand_dims(column, others) for column in matrix.T.astype(arrays[0].dtype))
+    factors = as_data(matrix.T.ravel(), arrays[0].dtype)
+    shape = [len(matrix) if i == axis else 1 for i in range(arrays[0].ndim)]
+    starts = range(0, matrix.size, len(matrix))
+    columns = (lax.slice_in_dim(factors, start, start + len(matrix)).reshape(shape) for start in starts)
     return functools.reduce(jnp.add, (a * column for column, a in zip(columns, arrays, strict=True)))
