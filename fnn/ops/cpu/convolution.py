@@ -9,14 +9,19 @@ from fnn.ops.cpu import costs, kernel_ways, phases, ways
 from fnn.ops.geometry import Geometry
 
 
-def convolve(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, exact: bool) -> jax.Array:
-    """Computes what `fnn.ops.xla.convolve` does."""
+def convolve(
+    x: jax.Array, kernel: jax.Array, *, geometry: Geometry, exact: bool, unturned: jax.Array | None = None
+) -> jax.Array:
+    """Computes what `fnn.ops.xla.convolve` does; `unturned` is as `fnn.ops.cpu.phases.input_gradient` hands it over."""
     if not _rewritable(x):
         return ways.direct(x, kernel, geometry=geometry)
-    wide, wide_kernel = _widen(x), _widen(kernel)
+    wide = _widen(x)
     problem = costs.Problem(geometry, x.shape[0], x.shape[-1], kernel.shape[-1])
     way = costs.fastest("convolution", problem, wide.dtype.itemsize, exact)
-    return ways.WAYS[way](wide, wide_kernel, geometry=geometry).astype(x.dtype)
+    if way == "winograd of 4 by 4" and unturned is not None:
+        # XLA then shares the transformed kernel with the convolution whose gradient this is, and turns no kernel.
+        return ways.by_squares(wide, _widen(unturned), geometry=geometry, turned=True).astype(x.dtype)
+    return ways.WAYS[way](wide, _widen(kernel), geometry=geometry).astype(x.dtype)
 
 
 def input_gradient(y: jax.Array, kernel: jax.Array, *, geometry: Geometry, exact: bool) -> jax.Array:

@@ -71,20 +71,29 @@ def convolutions(geometry: Geometry) -> list[tuple[tuple[Phase, ...], Geometry |
 def input_gradient(
     y: jax.Array, kernel: jax.Array, geometry: Geometry, convolve: Callable[..., jax.Array]
 ) -> jax.Array:
-    """Computes the gradient in the input, `(batch, *sizes, channels)`, through `convolve`."""
-    flipped = _swap_channels(kernel, geometry.groups)
+    """Computes the gradient in the input, `(batch, *sizes, channels)`, through `convolve`.
+
+    Args:
+      y: the output's gradient.
+      kernel: `(*window, channels of a group, features)`.
+      geometry: of the convolution whose gradient this is.
+      convolve: called for each phase with `y`, the phase's part of the kernel turned around (flipped, its channels and
+        features exchanged), `geometry`, and `unturned`, that part as it was.
+    """
+    swapped = _swap_channels(kernel, geometry.groups)
     counts = tuple(-(-n // s) for n, s in zip(geometry.sizes, geometry.strides, strict=True))
     parts = []
     for combined, part in convolutions(geometry):
         if part is None:
-            parts.append(jnp.zeros((y.shape[0], *counts, flipped.shape[-1]), y.dtype))
+            parts.append(jnp.zeros((y.shape[0], *counts, swapped.shape[-1]), y.dtype))
             continue
         taps = tuple(slice(p.taps[0], p.taps[0] + (p.window - 1) * p.taps[1] + 1, p.taps[1]) for p in combined)
-        parts.append(convolve(y, jnp.flip(flipped[taps], range(geometry.rank)), geometry=part))
+        turned = jnp.flip(swapped[taps], range(geometry.rank))
+        parts.append(convolve(y, turned, geometry=part, unturned=kernel[taps]))
     for axis in reversed(range(geometry.rank)):
         stride = geometry.strides[axis]
         parts = [_interleave(parts[i : i + stride], axis + 1) for i in range(0, len(parts), stride)]
-    return lax.slice(parts[0], [0] * y.ndim, [y.shape[0], *geometry.sizes, flipped.shape[-1]])
+    return lax.slice(parts[0], [0] * y.ndim, [y.shape[0], *geometry.sizes, swapped.shape[-1]])
 
 
 def _interleave(parts: list[jax.Array], axis: int) -> jax.Array:

@@ -5,6 +5,9 @@
 With `X` and `k` of many channels, `⊙` is 36 products of matrices: of all tiles' pixels at a point with the point's
 weights. The transforms go along one axis after the other, over whole rows of channels.
 
+A kernel turned around (flipped, as the gradient in the input needs it) sees of a tile what the kernel sees of the tile
+turned around. So the tiles' transforms are turned instead, and both directions share one transformed kernel.
+
 Reference: Lavin & Gray 2015, arXiv 1509.09308, section 4; the matrices are those of `fnn.ops.cpu.winograd`.
 """
 
@@ -24,6 +27,7 @@ OUTPUTS = 4
 POINTS = (OUTPUTS + 2) ** 2
 """How many products a tile takes."""
 _OUTPUT, _KERNEL, _INPUT = transforms(OUTPUTS)
+_TURNED_OUTPUT, _TURNED_INPUT = _OUTPUT[::-1], _INPUT[:, ::-1]
 
 
 def allows(geometry: Geometry) -> bool:
@@ -42,10 +46,10 @@ def points_of(geometry: Geometry) -> int:
     return POINTS * math.prod(tiles(geometry))
 
 
-def transform_input(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """`Bᵀ X B` of an image's tiles: `(points, batch · tiles, channels)`."""
+def transform_input(x: jax.Array, geometry: Geometry, turned: bool = False) -> jax.Array:
+    """`Bᵀ X B` of an image's tiles, or of the tiles turned around: `(points, batch · tiles, channels)`."""
     padding = ((low, high + more) for (low, high), more in zip(geometry.padding, _missing(geometry), strict=True))
-    x = _to_points(pad(x, tuple(padding)), _INPUT)
+    x = _to_points(pad(x, tuple(padding)), _TURNED_INPUT if turned else _INPUT)
     return x.reshape(POINTS, -1, x.shape[-1])
 
 
@@ -62,11 +66,12 @@ def transform_kernel_back(gradients: jax.Array) -> jax.Array:
     return _from_points(row_major(_from_points(gradients, 1, _KERNEL.T)), 0, _KERNEL.T)
 
 
-def transform_output(products: jax.Array, geometry: Geometry) -> jax.Array:
-    """Joins the products, `(points, batch · tiles, features)`, to the output."""
+def transform_output(products: jax.Array, geometry: Geometry, turned: bool = False) -> jax.Array:
+    """Joins the products, `(points, batch · tiles, features)`, to the output, whose tiles may be turned around."""
+    matrix = _TURNED_OUTPUT if turned else _OUTPUT
     down, across = tiles(geometry)
     y = products.reshape(OUTPUTS + 2, OUTPUTS + 2, -1, down, across, products.shape[-1])
-    y = _from_points(row_major(_from_points(row_major(y), 4, _OUTPUT)), 2, _OUTPUT)
+    y = _from_points(row_major(_from_points(row_major(y), 4, matrix)), 2, matrix)
     y = y.reshape(-1, down * OUTPUTS, across * OUTPUTS, products.shape[-1])
     return pad(y, tuple((0, -more) for more in _missing(geometry)))
 

@@ -92,14 +92,17 @@ def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs:
     return in_rounds(some, rounds, x)
 
 
-def by_squares(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """Winograd's `F(4, 3)` along both axes of an image, a few images at a time."""
+def by_squares(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, turned: bool = False) -> jax.Array:
+    """Winograd's `F(4, 3)` along both axes of an image, a few images at a time.
+
+    With `turned`, by the kernel flipped and its channels and features exchanged: `(3, 3, features, channels of x)`.
+    """
     matrices = squares.transform_kernel(kernel)
 
     def some(x: jax.Array) -> jax.Array:
-        points = squares.transform_input(x, geometry)
-        products = lax.dot_general(points, matrices, (((2,), (1,)), ((0,), (0,))))
-        return squares.transform_output(products, geometry)
+        points = squares.transform_input(x, geometry, turned)
+        products = lax.dot_general(points, matrices, (((2,), (2 if turned else 1,)), ((0,), (0,))))
+        return squares.transform_output(products, geometry, turned)
 
     each = squares.points_of(geometry) * sum(kernel.shape[-2:]) * x.dtype.itemsize
     return in_rounds(some, split_batch(x.shape[0], each, 2 * IN_CACHE), x)
