@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -272,8 +273,21 @@ def test_winograds_matrices_filter_without_error(outputs: int) -> None:
 # The gradient in the input.
 
 
+def with_turned(y: Any, turned: Any, *, geometry: Geometry, unturned: Any) -> jax.Array:
+    del unturned
+    return ways.direct(y, turned, geometry=geometry)
+
+
+def with_unturned(y: Any, turned: Any, *, geometry: Geometry, unturned: Any) -> jax.Array:
+    """What a way does that turns no kernel; with groups none does."""
+    if geometry.groups == 1:
+        turned = jnp.flip(unturned, range(geometry.rank)).swapaxes(-1, -2)
+    return ways.direct(y, turned, geometry=geometry)
+
+
+@pytest.mark.parametrize("convolve", [with_turned, with_unturned])
 @pytest.mark.parametrize("seed", range(4))
-def test_phases_equal_the_transpose(seed: int) -> None:
+def test_phases_equal_the_transpose(seed: int, convolve: Callable[..., jax.Array]) -> None:
     rng = np.random.default_rng(seed)
     count = 0
     while count < 20:
@@ -287,7 +301,7 @@ def test_phases_equal_the_transpose(seed: int) -> None:
         _, kernel, y = cast(draw(problem._replace(geometry=geometry)))
 
         def both(y: Any, kernel: Any, geometry: Any = geometry) -> Any:
-            mine = phases.input_gradient(y, kernel, geometry, ways.direct)
+            mine = phases.input_gradient(y, kernel, geometry, convolve)
             x = jax.ShapeDtypeStruct((y.shape[0], *geometry.sizes, kernel.shape[-2] * geometry.groups), y.dtype)
             (wanted,) = jax.linear_transpose(lambda x: plain_convolve(geometry, x, kernel), x)(y)
             return mine, wanted, xla.input_gradient(y, kernel, geometry=geometry)
@@ -300,11 +314,64 @@ def test_phases_equal_the_transpose(seed: int) -> None:
 def test_pixels_that_no_window_reaches_have_no_gradient() -> None:
     problem = Problem(geometry_of((11, 11), (2, 1), (3, 4), ((0, 0), (1, 0))), 2, 3, 4)
     _, kernel, y = cast(draw(problem))
-    got = run(partial(phases.input_gradient, geometry=problem.geometry, convolve=ways.direct), y, kernel)
+    got = run(partial(phases.input_gradient, geometry=problem.geometry, convolve=with_turned), y, kernel)
     reached = np.zeros((11, 11), bool)
     for i, j in itertools.product(range(0, 10, 3), range(3, 11, 4)):
         reached[i : i + 2, j] = True
     assert (got.any(axis=(0, 3)) == reached).all()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 40])
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        geometry_of((8, 8), (3, 3), padding=1),
+        geometry_of((7, 10), (3, 3), padding=((0, 2), (1, 0))),
+        geometry_of((5, 3), (3, 3), padding=((-1, 2), (2, 2))),
+        geometry_of((13, 14), (5, 6), 2, 2),  # phases of 3 by 3
+        geometry_of((3, 4), (3, 3)),
+    ],
+)
+def test_an_inputs_gradient_by_squares(geometry: Geometry, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether in rounds or at once; the kernel is as it was, the tiles are turned."""
+    problem = Problem(geometry, batch, 48, 40)
+    operands = draw(problem)
+    _, kernel, w = cast(operands)
+    turned: list[bool] = []
+
+    def by_squares(*given: jax.Array, **options: Any) -> jax.Array:
+        turned.append(options["turned"])
+        return squares_way(*given, **options)
+
+    squares_way = ways.by_squares
+    monkeypatch.setattr(ways, "by_squares", by_squares)
+    monkeypatch.setattr(
+        costs,
+        "fastest",
+        lambda _, of, *limits: "winograd of 4 by 4" if costs.allowed("winograd of 4 by 4", of, *limits) else "direct",
+    )
+    got = run(partial(convolution.input_gradient, geometry=geometry, exact=False), w, kernel)
+    assert turned
+    assert all(turned)
+    assert_near(got, oracle(problem, operands)[1], 1e-5, problem, summands(problem)[1])
+
+
+def test_a_convolution_and_its_inputs_gradient_share_a_transformed_kernel() -> None:
+    geometry = geometry_of((8, 8), (3, 3), padding=1)
+    problem = Problem(geometry, 32, 192, 256)
+    assert costs.fastest("convolution", problem, 4, exact=False) == "winograd of 4 by 4"
+    assert costs.fastest("convolution", problem._replace(channels=256, features=192), 4, False) == "winograd of 4 by 4"
+    x, kernel, w = cast(draw(problem))
+
+    def both(x: jax.Array, kernel: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        y = convolution.convolve(x, kernel, geometry=geometry, exact=False)
+        return y, convolution.input_gradient(y + w, kernel, geometry=geometry, exact=False)
+
+    program = jax.jit(both).lower(x, kernel, w).compile().as_text() or ""
+    entry = program[program.index("ENTRY") :]
+    assert len(re.findall(r"= f32\[36,192,256\]", entry)) == 1
+    assert "f32[36,256,192]" not in program
+    assert "f32[3,3,256,192]" not in program
 
 
 # What is not a number.
@@ -383,7 +450,7 @@ def test_what_lax_makes_not_finite_in_an_inputs_gradient_phases_do(value: float)
     _, kernel, w = spoilt(problem, value, 2)
 
     def both(w: Any, kernel: Any) -> Any:
-        mine = phases.input_gradient(w, kernel, geometry, ways.direct)
+        mine = phases.input_gradient(w, kernel, geometry, with_turned)
         return mine, xla.input_gradient(w, kernel, geometry=geometry)
 
     got, wanted = run(both, w, kernel)
