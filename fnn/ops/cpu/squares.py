@@ -78,7 +78,7 @@ def transform_output(products: jax.Array, geometry: Geometry, turned: bool = Fal
 
 def transform_output_back(y: jax.Array, geometry: Geometry) -> jax.Array:
     """From an output's gradient to the products': `(points, batch · tiles, features)`."""
-    y = _to_points(pad(y, tuple((0, more) for more in _missing(geometry))), _OUTPUT.T)
+    y = _to_points(row_major(pad(y, tuple((0, more) for more in _missing(geometry)))), _OUTPUT.T)
     return y.reshape(POINTS, -1, y.shape[-1])
 
 
