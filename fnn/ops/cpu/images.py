@@ -75,7 +75,7 @@ def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Arra
         return function(*arrays)
     function, part, stacks = _round(function, rounds, arrays)
     # Every entry is written over. XLA would share an array of zeros among loops, and copy it for each.
-    start = jnp.broadcast_to(arrays[0].ravel()[0], (rounds, *part.shape)).astype(part.dtype)
+    start = jnp.broadcast_to(stacks[0].ravel()[0], (rounds, *part.shape)).astype(part.dtype)
 
     def body(i: jax.Array, made: jax.Array) -> jax.Array:
         slices = (lax.dynamic_index_in_dim(a, i, keepdims=False, allow_negative_indices=False) for a in stacks)
@@ -115,5 +115,6 @@ def _stacked(a: jax.Array, rounds: int) -> jax.Array:
     missing = rounds * each - a.shape[0]
     if missing:
         a = lax.pad(a, jnp.zeros((), a.dtype), [(0, missing, 0)] + [(0, 0, 0)] * (a.ndim - 1))
-    # Without the barrier, XLA makes the array anew in the shape of each way's rounds.
-    return lax.optimization_barrier(a).reshape(rounds, each, *a.shape[1:])
+    # Without the barrier, XLA makes the array anew in the shape of each way's rounds; without the layout, it computes
+    # it once more for the number that `in_rounds` starts from.
+    return row_major(lax.optimization_barrier(a)).reshape(rounds, each, *a.shape[1:])
