@@ -88,12 +88,20 @@ def _missing(geometry: Geometry) -> list[int]:
 
 
 def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:
-    """Applies `matrix` to the tiles of images, along one axis after the other: the points come first."""
-    for axis in (1, 3):  # after the first, there is one axis more in front
-        stop = a.shape[axis] - matrix.shape[1] + 1
-        taps = (lax.slice_in_dim(a, i, i + stop, OUTPUTS, axis) for i in range(matrix.shape[1]))
-        a = row_major(combine_along(0, matrix, [jnp.expand_dims(tap, 0) for tap in taps]))
-    return a
+    """Applies `matrix` to the tiles of images, across and then down: these points come first, in this order.
+
+    What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie beside
+    each other, and of all rows one such point.
+    """
+    rows = row_major(combine_along(3, matrix, [jnp.expand_dims(tap, 3) for tap in _taps(a, 2, matrix)]))
+    columns = (jnp.moveaxis(tap, 3, 0) for tap in _taps(rows, 1, matrix))
+    return row_major(combine_along(1, matrix, [jnp.expand_dims(tap, 1) for tap in columns]))
+
+
+def _taps(a: jax.Array, axis: int, matrix: np.ndarray) -> list[jax.Array]:
+    """What each column of `matrix` is applied to: the first, second, … pixel of each tile along an axis."""
+    stop = a.shape[axis] - matrix.shape[1] + 1
+    return [lax.slice_in_dim(a, i, i + stop, OUTPUTS, axis) for i in range(matrix.shape[1])]
 
 
 def _from_points(a: jax.Array, axis: int, matrix: np.ndarray) -> jax.Array:
