@@ -55,15 +55,14 @@ def transform_input(x: jax.Array, geometry: Geometry, turned: bool = False) -> j
 
 def transform_kernel(kernel: jax.Array) -> jax.Array:
     """`G k Gᵀ`: `(points, channels, features)`."""
-    weights = kernel.swapaxes(0, 1).reshape(1, -1, *kernel.shape[-2:])  # the points along the last axis come first
-    columns = [lax.index_in_dim(weights, i, 1, keepdims=False) for i in range(weights.shape[1])]
-    return combine_along(0, np.kron(_KERNEL, _KERNEL), columns)
+    across = row_major(_along(kernel, 1, 1, _KERNEL))
+    return _along(across, 0, 1, _KERNEL).reshape(POINTS, *kernel.shape[-2:])
 
 
 def transform_kernel_back(gradients: jax.Array) -> jax.Array:
     """From the gradients of the transformed kernel, `(points, channels, features)`, to the kernel's."""
     gradients = gradients.reshape(OUTPUTS + 2, OUTPUTS + 2, *gradients.shape[-2:])
-    return _from_points(row_major(_from_points(gradients, 1, _KERNEL.T)), 0, _KERNEL.T)
+    return _along(row_major(_along(gradients, 0, 1, _KERNEL.T)), 0, 0, _KERNEL.T)
 
 
 def transform_output(products: jax.Array, geometry: Geometry, turned: bool = False) -> jax.Array:
@@ -71,7 +70,7 @@ def transform_output(products: jax.Array, geometry: Geometry, turned: bool = Fal
     matrix = _TURNED_OUTPUT if turned else _OUTPUT
     down, across = tiles(geometry)
     y = products.reshape(OUTPUTS + 2, OUTPUTS + 2, -1, down, across, products.shape[-1])
-    y = _from_points(row_major(_from_points(row_major(y), 4, matrix)), 2, matrix)
+    y = _along(row_major(_along(row_major(y), 1, 3, matrix)), 0, 4, matrix)
     y = y.reshape(-1, down * OUTPUTS, across * OUTPUTS, products.shape[-1])
     return pad(y, tuple((0, -more) for more in _missing(geometry)))
 
@@ -90,8 +89,8 @@ def _missing(geometry: Geometry) -> list[int]:
 def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:
     """Applies `matrix` to the tiles of images, across and then down: these points come first, in this order.
 
-    What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie beside
-    each other, and of all rows one such point.
+    What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
+    beside each other, and of all rows one such point.
     """
     rows = row_major(combine_along(3, matrix, [jnp.expand_dims(tap, 3) for tap in _taps(a, 2, matrix)]))
     columns = (jnp.moveaxis(tap, 3, 0) for tap in _taps(rows, 1, matrix))
@@ -104,7 +103,7 @@ def _taps(a: jax.Array, axis: int, matrix: np.ndarray) -> list[jax.Array]:
     return [lax.slice_in_dim(a, i, i + stop, OUTPUTS, axis) for i in range(matrix.shape[1])]
 
 
-def _from_points(a: jax.Array, axis: int, matrix: np.ndarray) -> jax.Array:
-    """Applies `matrix` to the first axis, and puts what it gives at `axis`."""
-    points = (lax.index_in_dim(a, i, keepdims=False) for i in range(len(a)))
-    return combine_along(axis, matrix, [jnp.expand_dims(point, axis) for point in points])
+def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
+    """Applies `matrix` along an axis, and puts what it gives at the axis `to`."""
+    points = (lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis]))
+    return combine_along(to, matrix, [jnp.expand_dims(point, to) for point in points])
