@@ -26,9 +26,9 @@ PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {
     ("convolution", "winograd of 4", "narrow"): (5.35e-11, 0.0, 0.0, 0.0, 1.34e-09, 0.0, 6.26e-05),
     ("convolution", "winograd of 4", "single"): (1.37e-10, 6.92e-09, 0.0, 2.59e-11, 0.0, 0.0, 5.06e-12),
     ("convolution", "winograd of 4", "wide"): (8.95e-12, 3.3e-10, 0.0, 0.0, 9.22e-10, 4.2e-10, 2.42e-05),
-    ("convolution", "winograd of 4 by 4", "narrow"): (4.4e-11, 0.0, 0.0, 0.0, 7.73e-10, 0.0, 0.000384),
-    ("convolution", "winograd of 4 by 4", "single"): (0.0, 0.0, 0.0, 1.36e-09, 1.88e-10, 0.0, 0.000489),
-    ("convolution", "winograd of 4 by 4", "wide"): (1.25e-11, 0.0, 0.0, 7.3e-10, 5.83e-10, 4.35e-10, 0.000102),
+    ("convolution", "winograd of 4 by 4", "narrow"): (4.4e-11, 0.0, 0.0, 0.0, 5.32e-10, 0.0, 0.000432),
+    ("convolution", "winograd of 4 by 4", "single"): (0.0, 0.0, 0.0, 2.36e-09, 6.3e-10, 0.0, 0.000252),
+    ("convolution", "winograd of 4 by 4", "wide"): (9.41e-12, 0.0, 0.0, 5.93e-10, 5.73e-10, 3.91e-10, 0.000119),
     ("kernel gradient", "direct", "grouped"): (0.0, 3.93e-08, 0.0, 0.0, 2.43e-08, 0.0, 0.0),
     ("kernel gradient", "direct", "narrow"): (1.05e-11, 2.24e-12, 0.0, 4.88e-09, 7.39e-10, 2.19e-07, 8.53e-05),
     ("kernel gradient", "direct", "single"): (1.4e-11, 0.0, 0.0, 3.2e-09, 9e-10, 0.0, 0.000228),
@@ -49,9 +49,9 @@ PRICES: dict[tuple[str, str, str], tuple[float, ...]] = {
     ("kernel gradient", "winograd of 4", "narrow"): (8.99e-11, 2.42e-12, 0.0, 5.2e-12, 1.48e-09, 0.0, 3.63e-05),
     ("kernel gradient", "winograd of 4", "single"): (0.0, 1.72e-09, 0.0, 0.0, 3.81e-10, 0.0, 0.000138),
     ("kernel gradient", "winograd of 4", "wide"): (8.98e-12, 1.16e-09, 0.0, 0.0, 7.93e-10, 5.82e-10, 1.98e-05),
-    ("kernel gradient", "winograd of 4 by 4", "narrow"): (9.33e-11, 0.0, 0.0, 2.16e-12, 2.38e-09, 0.0, 0.000162),
-    ("kernel gradient", "winograd of 4 by 4", "single"): (0.0, 0.0, 0.0, 3.03e-09, 6.13e-10, 0.0, 0.000117),
-    ("kernel gradient", "winograd of 4 by 4", "wide"): (1.35e-11, 0.0, 0.0, 1.25e-09, 7.24e-10, 2.5e-10, 0.000163),
+    ("kernel gradient", "winograd of 4 by 4", "narrow"): (5.13e-11, 0.0, 0.0, 0.0, 2.19e-09, 0.0, 0.000409),
+    ("kernel gradient", "winograd of 4 by 4", "single"): (0.0, 0.0, 0.0, 4.78e-09, 4.58e-10, 0.0, 0.000233),
+    ("kernel gradient", "winograd of 4 by 4", "wide"): (1.54e-11, 0.0, 0.0, 1.02e-09, 5.48e-10, 1.77e-10, 0.000197),
 }
 """As in `fnn.ops.cpu.costs.Work`."""
 
@@ -63,13 +63,13 @@ COMPILE: dict[tuple[str, str], float] = {
     ("convolution", "widened"): 0.112,
     ("convolution", "winograd of 2"): 0.151,
     ("convolution", "winograd of 4"): 0.145,
-    ("convolution", "winograd of 4 by 4"): 0.191,
+    ("convolution", "winograd of 4 by 4"): 0.181,
     ("kernel gradient", "direct"): 0.11,
     ("kernel gradient", "patches"): 0.258,
     ("kernel gradient", "shifted"): 0.106,
     ("kernel gradient", "widened gradient"): 0.126,
     ("kernel gradient", "winograd of 2"): 0.205,
     ("kernel gradient", "winograd of 4"): 0.208,
-    ("kernel gradient", "winograd of 4 by 4"): 0.209,
+    ("kernel gradient", "winograd of 4 by 4"): 0.208,
 }
 """Seconds that compiling takes."""
