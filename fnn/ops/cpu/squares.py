@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from fnn.ops.cpu.images import pad, row_major
-from fnn.ops.cpu.winograd import combine_along, missing, tiles_of, transforms
+from fnn.ops.cpu.winograd import combine_along, missing, taps, tiles_of, transforms
 from fnn.ops.geometry import Geometry
 
 OUTPUTS = 4
@@ -92,15 +92,10 @@ def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:
     What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
     beside each other, and of all rows one such point.
     """
-    rows = row_major(combine_along(3, matrix, [jnp.expand_dims(tap, 3) for tap in _taps(a, 2, matrix)]))
-    columns = (jnp.moveaxis(tap, 3, 0) for tap in _taps(rows, 1, matrix))
+    width = matrix.shape[1]
+    rows = row_major(combine_along(3, matrix, [jnp.expand_dims(tap, 3) for tap in taps(a, 2, width, OUTPUTS)]))
+    columns = (jnp.moveaxis(tap, 3, 0) for tap in taps(rows, 1, width, OUTPUTS))
     return row_major(combine_along(1, matrix, [jnp.expand_dims(tap, 1) for tap in columns]))
-
-
-def _taps(a: jax.Array, axis: int, matrix: np.ndarray) -> list[jax.Array]:
-    """What each column of `matrix` is applied to: the first, second, … pixel of each tile along an axis."""
-    stop = a.shape[axis] - matrix.shape[1] + 1
-    return [lax.slice_in_dim(a, i, i + stop, OUTPUTS, axis) for i in range(matrix.shape[1])]
 
 
 def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:

@@ -110,7 +110,7 @@ def missing(geometry: Geometry, axis: int, outputs: int) -> int:
 
 def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
     """`G k`: the `outputs + 2` kernels, each 1 long on `axis`."""
-    return _combine(transforms(outputs).kernel, [_at(kernel, axis, i, i + 1) for i in range(3)])
+    return _combine(transforms(outputs).kernel, taps(kernel, axis, 3, 1))
 
 
 def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
@@ -135,9 +135,7 @@ def pad_output(y: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax
 
 def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
     """`Bᵀ x` of a padded `x`: `outputs + 2` images, one row of each for each tile."""
-    tiles = (x.shape[axis + 1] - 2) // outputs
-    last = outputs * (tiles - 1) + 1
-    return _combine(transforms(outputs).input, [_at(x, axis + 1, i, i + last, outputs) for i in range(outputs + 2)])
+    return _combine(transforms(outputs).input, taps(x, axis + 1, outputs + 2, outputs))
 
 
 def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
@@ -149,12 +147,13 @@ def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> 
 
 def transform_output_back(y: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
     """`A`: from a padded output's gradient to the products'."""
-    rows = [_at(y, axis + 1, i, y.shape[axis + 1], outputs) for i in range(outputs)]
-    return _combine(transforms(outputs).output.T, rows)
+    return _combine(transforms(outputs).output.T, taps(y, axis + 1, outputs, outputs))
 
 
-def _at(a: jax.Array, axis: int, start: int, stop: int, step: int = 1) -> jax.Array:
-    return lax.slice_in_dim(a, start, stop, step, axis)
+def taps(a: jax.Array, axis: int, width: int, step: int) -> list[jax.Array]:
+    """The first, second, … of the `width` entries along `axis` of every tile, where one begins each `step` entries."""
+    stop = a.shape[axis] - width + 1
+    return [lax.slice_in_dim(a, i, i + stop, step, axis) for i in range(width)]
 
 
 def _combine(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
