@@ -3,6 +3,7 @@
     python -m benchmarks.costs                                        # measures, then fits: twenty minutes
     python -m benchmarks.costs --measure=more --seed=1 --problems=40  # keeps what was measured, and adds to it
     python -m benchmarks.costs --measure=more --seed=2 --problems=30 --sorts=narrow,single    # of some sorts alone
+    python -m benchmarks.costs --measure=again --sorts=wide           # measures the same convolutions again
     python -m benchmarks.costs --measure=ways --ways=widened          # measures some ways again, or new ones
     python -m benchmarks.costs --measure=compiling                    # measures again what compiling takes
     python -m benchmarks.costs --measure=nothing                      # fits again what was measured
@@ -27,7 +28,10 @@ from benchmarks.costs.problems import problem_of, random_problems
 from fnn.ops.cpu import costs
 
 _MEASURE = flags.DEFINE_enum(
-    "measure", "all", ["all", "more", "ways", "compiling", "nothing"], "what to measure before the prices are fitted"
+    "measure",
+    "all",
+    ["all", "more", "again", "ways", "compiling", "nothing"],
+    "what to measure before the prices are fitted",
 )
 _WAYS = flags.DEFINE_list("ways", [], "of --measure=ways: which, of both kinds of operation")
 _SEED = flags.DEFINE_integer("seed", 0, "which random convolutions")
@@ -66,6 +70,11 @@ def write_prices(prices: Prices, compiling: Seconds) -> None:
     PRICES.write_text("\n".join(lines))
 
 
+def _measure_again(entry: dict[str, Any]) -> None:
+    """Measures all ways of a problem again."""
+    entry["ways"] = measure(problem_of(entry), entry["kind"], _REPEATS.value)
+
+
 def _measure_compiling(entry: dict[str, Any]) -> None:
     """Measures again what compiling the ways of a problem takes."""
     compiling = compile_ways(problem_of(entry), entry["kind"])[1]
@@ -100,8 +109,9 @@ def main(_: list[str]) -> None:
                 measured.append({"kind": kind, **problem._asdict(), "ways": times})
             jax.clear_caches()
     elif _MEASURE.value != "nothing":
-        for entry in tqdm(measured, disable=None):
-            again = _measure_compiling if _MEASURE.value == "compiling" else _measure_ways
+        again = {"again": _measure_again, "ways": _measure_ways, "compiling": _measure_compiling}[_MEASURE.value]
+        wanted = [entry for entry in measured if not _SORTS.value or costs.sort(problem_of(entry)) in _SORTS.value]
+        for entry in tqdm(wanted, disable=None):
             again(entry)
             jax.clear_caches()
     if _MEASURE.value != "nothing":

@@ -1,4 +1,4 @@
-"""How long each way to compute a convolution takes here."""
+"""How long each way to compute a convolution takes here, with memory kept between the calls, as `fit` keeps it."""
 
 import math
 import statistics
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.ops.cpu import costs, kernel_ways, ways
+from fnn.train.memory import compiler_options, keep_memory
 
 KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
 """The ways of each kind of operation."""
@@ -34,6 +35,7 @@ def compile_ways(
         other = draw(*geometry.window, channels // geometry.groups, features)
     else:
         other = draw(batch, *geometry.places, features)
+    keep_memory()
     programs, compiling = {}, {}
     for name, way in KINDS[kind].items():
         if only is not None and name not in only:
@@ -42,9 +44,10 @@ def compile_ways(
         patience = 64 << 20 if name == "shifted" and geometry.groups == 1 else math.inf
         if not costs.allowed(name, problem, 4, exact=False) or costs.WORK[name](problem).partial > patience:
             continue
+        function = jax.jit(lambda a, b, way=way: way(a, b, geometry=geometry))
+        options = compiler_options(function, x, other)
         start = time.perf_counter()
-        lowered = jax.jit(lambda a, b, way=way: way(a, b, geometry=geometry)).lower(x, other)
-        programs[name] = partial(lowered.compile(), x, other)
+        programs[name] = partial(function.lower(x, other).compile(options), x, other)
         compiling[name] = time.perf_counter() - start
         programs[name]().block_until_ready()
     return programs, compiling

@@ -21,7 +21,7 @@ def random_problems(count: int, seed: int, sorts: Collection[str] = ()) -> Itera
         features = rng.choice([1, 3, 6, 8, 16, 16, 24, 32, 64, 64, 128, 128, 256, 512])
         kernel, stride = rng.choice([1, 2, 3, 3, 3, 3, 5, 7, 11, 21]), rng.choice([1, 1, 1, 2])
         groups = rng.choice([1] * 5 + [channels, 2, 8])
-        if groups == channels:
+        if groups == channels > 1:
             features = rng.choice([channels, channels, 2 * channels])
         if channels % groups or features % groups or kernel > 2 * size:
             continue
