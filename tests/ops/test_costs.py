@@ -68,6 +68,16 @@ BY_HAND = {
         Problem(geometry_of((9, 7), (3, 3), padding=1), 2, 3, 20),
         tuple(36 * n for n in (2 * 6 * 3 * 32, 0, 0, 2 * 6 * 3, 2 * 6 * 20, 3 * 20, 1 / 36)),
     ),
+    # they are 3 × 4 tiles of 24 points
+    "winograd of 4 by 2": (
+        Problem(geometry_of((9, 7), (3, 3), padding=1), 2, 3, 20),
+        tuple(24 * n for n in (2 * 12 * 3 * 32, 0, 0, 2 * 12 * 3, 2 * 12 * 20, 3 * 20, 1 / 24)),
+    ),
+    # they are 5 × 4 tiles of 16 points
+    "winograd of 2 by 2": (
+        Problem(geometry_of((9, 7), (3, 3), padding=1), 2, 3, 20),
+        tuple(16 * n for n in (2 * 20 * 3 * 32, 0, 0, 2 * 20 * 3, 2 * 20 * 20, 3 * 20, 1 / 16)),
+    ),
     # 4 neighbours would be 20 features and leave 3 of 2 tiles' 8 places idle: all 5, a window of 2 × 7, 4 × 1 places
     "widened": (
         Problem(geometry_of((5, 7), (2, 3)), 3, 4, 5),
@@ -126,6 +136,13 @@ def kernel_of(*window: int, **rest: Any) -> Problem:
         ("winograd of 4 by 4", kernel_of(3, 3, groups=2), False, False),
         ("winograd of 4 by 4", kernel_of(3, 3)._replace(channels=451, features=452), False, True),
         ("winograd of 4 by 4", kernel_of(3, 3)._replace(channels=452, features=452), False, False),  # 28 MiB of kernels
+        ("winograd of 4 by 2", kernel_of(3, 3)._replace(channels=553, features=553), False, True),
+        ("winograd of 4 by 2", kernel_of(3, 3)._replace(channels=553, features=554), False, False),
+        ("winograd of 4 by 2", kernel_of(3, 3), True, False),
+        ("winograd of 2 by 2", kernel_of(3, 3), True, True),
+        ("winograd of 2 by 2", kernel_of(2, 3), True, False),
+        ("winograd of 2 by 2", kernel_of(3, 3)._replace(channels=1), True, False),  # no product of matrices
+        ("winograd of 2", kernel_of(3, 3)._replace(channels=1), True, False),
         ("winograd of 2", kernel_of(3, 3, strides=2), False, False),
         ("winograd of 2", kernel_of(3, 3, dilation=2), False, False),
         ("winograd of 2", kernel_of(3, 3, groups=2), False, False),
@@ -173,7 +190,8 @@ def test_the_fft_is_allowed_for_large_kernels_whose_spectra_are_small(monkeypatc
     ("problem", "kind"),
     [
         (kernel_of(3, 3, groups=2), "grouped"),
-        (kernel_of(3, 3)._replace(channels=1), "single"),
+        (kernel_of(3, 3)._replace(channels=1, features=16), "single"),
+        (kernel_of(3, 3)._replace(channels=1, features=17), "outer"),
         (kernel_of(3, 3)._replace(channels=2, features=16), "narrow"),
         (kernel_of(3, 3)._replace(channels=2, features=17), "wide"),
         (kernel_of(3, 3)._replace(channels=17, features=2), "wide"),
@@ -209,9 +227,10 @@ def test_every_way_is_the_fastest_for_some_layer(kind: str) -> None:
     chosen = {costs.fastest(kind, problem, 4, exact=False) for problem in LAYERS}
     assert len(chosen) >= 4, f"{kind}: only {sorted(chosen)}"
     assert {"direct", "winograd of 4 by 4"} <= chosen
-    # Along one axis where the transformed kernels of two would be too large.
+    # Smaller tiles where the transformed kernels of larger ones would be too large, and one axis where theirs would.
     large = Problem(geometry_of((4, 4), (3, 3), padding=1), 32, 512, 512)
-    assert costs.fastest(kind, large, 4, exact=False) == "winograd of 4"
+    assert costs.fastest(kind, large, 4, exact=False) == "winograd of 4 by 2"
+    assert costs.fastest(kind, large._replace(features=1024), 4, exact=False) == "winograd of 4"
 
 
 @pytest.mark.parametrize("way", ways.WAYS)

@@ -30,7 +30,7 @@ from ops.problems import (
 )
 
 from fnn.ops import xla
-from fnn.ops.cpu import convolution, costs, images, kernel_ways, phases, squares, ways, winograd
+from fnn.ops.cpu import convolution, costs, images, kernel_ways, phases, tiles, ways, winograd
 from fnn.ops.geometry import Geometry
 
 BOTH: list[tuple[ModuleType, str]] = [(module, way) for module in (ways, kernel_ways) for way in module.WAYS]
@@ -129,9 +129,13 @@ def test_what_does_not_fit_the_cache_is_done_in_rounds(
         # image and output, 6 numbers for every 4
         (ways, "winograd of 4"): (7, (10 * 8 * 5 + 8 * 7 * 6) * 4 * 6 // 4, 2 << 20),
         (ways, "winograd of 2"): (7, (10 * 8 * 5 + 8 * 7 * 6) * 4 * 4 // 2, 2 << 20),
-        # 2 × 2 tiles of 36 points, of image and output
+        # 2 × 2 tiles of 36 points, 2 × 3 of 24, and 4 × 3 of 16, of image and output
         (ways, "winograd of 4 by 4"): (7, 4 * 36 * (5 + 6) * 4, 2 << 20),
+        (ways, "winograd of 4 by 2"): (7, 6 * 24 * (5 + 6) * 4, 2 << 20),
+        (ways, "winograd of 2 by 2"): (7, 12 * 16 * (5 + 6) * 4, 2 << 20),
         (kernel_ways, "winograd of 4 by 4"): (7, 4 * 36 * (5 + 6) * 4, 2 << 20),
+        (kernel_ways, "winograd of 4 by 2"): (7, 6 * 24 * (5 + 6) * 4, 2 << 20),
+        (kernel_ways, "winograd of 2 by 2"): (7, 12 * 16 * (5 + 6) * 4, 2 << 20),
         # 6 transformed images of 2 tiles in the height, whose windows are 1 × 2, and gradients
         (kernel_ways, "winograd of 4"): (7, 2 * 7 * (2 * 5 + 6) * 6 * 4, 4 << 20),
         (kernel_ways, "winograd of 2"): (7, 4 * 7 * (2 * 5 + 6) * 4 * 4, 4 << 20),
@@ -222,7 +226,7 @@ def test_an_outputs_gradient_is_laid_down_before_its_tiles_are_transformed() -> 
     """Read where it lies, in the rounds' array, it took 2.7 times as long."""
     y = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
     geometry = geometry_of((8, 8), (3, 3), padding=1)
-    equations = jax.make_jaxpr(partial(squares.transform_output_back, geometry=geometry))(y).eqns
+    equations = jax.make_jaxpr(partial(tiles.transform_output_back, geometry=geometry, tile=(4, 4)))(y).eqns
     kinds = [str(equation.primitive) for equation in equations]
     kept = [kind for kind, _ in itertools.groupby(k for k in kinds if k in ("layout_constraint", "slice", "mul"))]
     assert kept[0] == "layout_constraint"
@@ -341,6 +345,7 @@ def test_pixels_that_no_window_reaches_have_no_gradient() -> None:
     assert (got.any(axis=(0, 3)) == reached).all()
 
 
+@pytest.mark.parametrize("way", tiles.TILES)
 @pytest.mark.parametrize(("batch", "rounds"), [(1, 1), (3, 1), (8, 4)])
 @pytest.mark.parametrize(
     "geometry",
@@ -352,31 +357,29 @@ def test_pixels_that_no_window_reaches_have_no_gradient() -> None:
         geometry_of((3, 4), (3, 3)),
     ],
 )
-def test_an_inputs_gradient_by_squares(
-    geometry: Geometry, batch: int, rounds: int, monkeypatch: pytest.MonkeyPatch
+def test_an_inputs_gradient_by_tiles(
+    geometry: Geometry, batch: int, rounds: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether in rounds or at once; the kernel is as it was, the tiles are turned."""
     monkeypatch.setattr(ways, "split_batch", lambda *_: rounds)
     problem = Problem(geometry, batch, 48, 40)
     operands = draw(problem)
     _, kernel, w = cast(operands)
-    turned: list[bool] = []
+    asked: list[tuple[tiles.Tile, bool]] = []
 
-    def by_squares(*given: jax.Array, **options: Any) -> jax.Array:
-        turned.append(options["turned"])
-        return squares_way(*given, **options)
+    def by_tiles(*given: jax.Array, **options: Any) -> jax.Array:
+        asked.append((options["tile"], options["turned"]))
+        return tiles_way(*given, **options)
 
-    squares_way = ways.by_squares
-    monkeypatch.setattr(ways, "by_squares", by_squares)
-    monkeypatch.setattr(
-        costs,
-        "fastest",
-        lambda _, of, *limits: "winograd of 4 by 4" if costs.allowed("winograd of 4 by 4", of, *limits) else "direct",
-    )
+    def fastest(_: str, of: Problem, *limits: Any) -> str:
+        return way if costs.allowed(way, of, *limits) else "direct"
+
+    tiles_way = ways.by_tiles
+    monkeypatch.setattr(ways, "by_tiles", by_tiles)
+    monkeypatch.setattr(costs, "fastest", fastest)
     got = run(partial(convolution.input_gradient, geometry=geometry, exact=False), w, kernel)
-    assert turned
-    assert all(turned)
-    assert_near(got, oracle(problem, operands)[1], 1e-5, problem, summands(problem)[1])
+    assert set(asked) == {(tiles.TILES[way], True)}
+    assert_near(got, oracle(problem, operands)[1], tolerance_of(way), problem, summands(problem)[1])
 
 
 def test_a_convolution_and_its_inputs_gradient_share_a_transformed_kernel() -> None:
@@ -431,16 +434,17 @@ def test_what_lax_makes_not_finite_each_way_makes_not_finite(way: str, value: fl
     assert not bad[1].any()
     if way == "fft":
         assert bad[0].all()
-    elif way == "winograd of 4 by 4":
+    elif way in tiles.TILES:
+        down, across = tiles.TILES[way]
         image, row, column, _ = must.nonzero()
-        spoilt_tiles = set(zip(image, row // 4, column // 4, strict=True))
+        spoilt_tiles = set(zip(image, row // down, column // across, strict=True))
         image, row, column, _ = bad.nonzero()
-        assert set(zip(image, row // 4, column // 4, strict=True)) == spoilt_tiles
+        assert set(zip(image, row // down, column // across, strict=True)) == spoilt_tiles
     elif "winograd" in way:
         outputs = int(way[-1])
         rows = must.any(axis=(0, 2, 3)).nonzero()[0]
-        tiles = np.unique(rows // outputs)
-        assert not bad[:, ~np.isin(np.arange(got.shape[1]) // outputs, tiles)].any()
+        spoilt_rows = np.unique(rows // outputs)
+        assert not bad[:, ~np.isin(np.arange(got.shape[1]) // outputs, spoilt_rows)].any()
         assert (bad.any(axis=(0, 1, 3)) == must.any(axis=(0, 1, 3))).all()
     elif way == "widened":
         assert (bad.any(axis=(0, 2, 3)) == must.any(axis=(0, 2, 3))).all()

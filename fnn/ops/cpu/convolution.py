@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from fnn.ops.cpu import costs, kernel_ways, phases, ways
+from fnn.ops.cpu import costs, kernel_ways, phases, tiles, ways
 from fnn.ops.geometry import Geometry
 
 
@@ -18,9 +18,10 @@ def convolve(
     wide = _widen(x)
     problem = costs.Problem(geometry, x.shape[0], x.shape[-1], kernel.shape[-1])
     way = costs.fastest("convolution", problem, wide.dtype.itemsize, exact)
-    if way == "winograd of 4 by 4" and unturned is not None:
+    if way in tiles.TILES and unturned is not None:
         # XLA then shares the transformed kernel with the convolution whose gradient this is, and turns no kernel.
-        return ways.by_squares(wide, _widen(unturned), geometry=geometry, turned=True).astype(x.dtype)
+        tile = tiles.TILES[way]
+        return ways.by_tiles(wide, _widen(unturned), geometry=geometry, tile=tile, turned=True).astype(x.dtype)
     return ways.WAYS[way](wide, _widen(kernel), geometry=geometry).astype(x.dtype)
 
 

@@ -7,11 +7,12 @@ times by `python -m benchmarks.costs`, which keeps the measurements beside it an
 put the ways into the right order; what machine they were measured on matters little, for all ways slow down together.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fnn.ops.cpu import squares, winograd
+from fnn.ops.cpu import tiles, winograd
 from fnn.ops.cpu.neighbours import (
     ENOUGH_FEATURES,
     missing_channels,
@@ -92,16 +93,16 @@ def _work_by_winograd(problem: Problem, outputs: int) -> Work:
     return Work(*((outputs + 2) * amount for amount in work))
 
 
-def _work_by_squares(problem: Problem) -> Work:
+def _work_by_tiles(problem: Problem, tile: tiles.Tile) -> Work:
     geometry, batch, channels, features = problem
-    points = batch * squares.points_of(geometry)
+    points = batch * tiles.points_of(geometry, tile)
     return Work(
         products=points * channels * -(-features // _VECTOR) * _VECTOR,
         patches=0,
         partial=0,
         input=points * channels,
         output=points * features,
-        kernel=squares.POINTS * channels * features,
+        kernel=tiles.points(tile) * channels * features,
         calls=1,
     )
 
@@ -141,7 +142,7 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "shifted": _work_shifted,
     "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
     "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
-    "winograd of 4 by 4": _work_by_squares,
+    **{way: functools.partial(_work_by_tiles, tile=tile) for way, tile in tiles.TILES.items()},
     "widened": _work_of_neighbours,
     "widened gradient": _work_of_neighbours_gradient,
     "fft": _work_by_fft,
@@ -154,9 +155,11 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
     geometry = problem.geometry
     if exact and way.startswith("winograd of 4"):
         return False
-    if way == "winograd of 4 by 4":
-        kernels = squares.POINTS * problem.channels * problem.features * itemsize
-        return squares.allows(geometry) and kernels < _KERNELS
+    if "winograd" in way and problem.channels == 1:  # no product of matrices: never the fastest
+        return False
+    if way in tiles.TILES:
+        kernels = tiles.points(tiles.TILES[way]) * problem.channels * problem.features * itemsize
+        return tiles.allows(geometry) and kernels < _KERNELS
     if "winograd" in way:
         return winograd.axis_of(geometry) is not None and geometry.groups == 1
     if way == "fft":
@@ -180,13 +183,14 @@ def allowed(way: str, problem: Problem, itemsize: int, exact: bool) -> bool:
 def sort(problem: Problem) -> str:
     """Returns the sort of problem, for each of which there is a set of prices.
 
-    `"grouped"`; `"single"`, of one channel, where a product is no matrix product; `"narrow"`, of few channels and few
-    features, for which XLA takes another convolution kernel; or `"wide"`.
+    `"grouped"`; `"single"`, of one channel and few features, where a product is no matrix product; `"outer"`, of one
+    channel and more features; `"narrow"`, of few channels and few features, for which XLA takes another convolution
+    kernel; or `"wide"`.
     """
     if problem.geometry.groups > 1:
         return "grouped"
     if problem.channels == 1:
-        return "single"
+        return "single" if problem.features < ENOUGH_FEATURES else "outer"
     return "narrow" if max(problem.channels, problem.features) < ENOUGH_FEATURES else "wide"
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.ops import xla
-from fnn.ops.cpu import squares, ways, winograd
+from fnn.ops.cpu import tiles, ways, winograd
 from fnn.ops.cpu.alike import beside, shifts_alike
 from fnn.ops.cpu.images import IN_CACHE, pad, row_major, shifts, split_batch, summed_in_rounds, transposed
 from fnn.ops.cpu.neighbours import neighbours_of_gradient, widen_geometry
@@ -92,18 +92,18 @@ def by_winograd(x: jax.Array, y: jax.Array, *, geometry: Geometry, outputs: int)
     return winograd.transform_kernel_back(made, axis, outputs)
 
 
-def by_squares(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
-    """The transpose of Winograd's `F(4, 3)` along both axes of an image."""
+def by_tiles(x: jax.Array, y: jax.Array, *, geometry: Geometry, tile: tiles.Tile) -> jax.Array:
+    """The transpose of Winograd's `F(·, 3)` along both axes of an image."""
 
     def some(x: jax.Array, y: jax.Array) -> list[jax.Array]:
-        images = squares.transform_input(x, geometry)
-        gradients = squares.transform_output_back(y, geometry)
+        images = tiles.transform_input(x, geometry, tile)
+        gradients = tiles.transform_output_back(y, geometry, tile)
         # Moved, XLA multiplies them two to three times faster than it does where they lie.
         return [lax.dot_general(transposed(images), gradients, (((2,), (1,)), ((0,), (0,))))]
 
-    each = squares.points_of(geometry) * (x.shape[-1] + y.shape[-1]) * x.dtype.itemsize
+    each = tiles.points_of(geometry, tile) * (x.shape[-1] + y.shape[-1]) * x.dtype.itemsize
     (made,) = summed_in_rounds(some, split_batch(x.shape[0], each, 2 * IN_CACHE), x, y)
-    return squares.transform_kernel_back(made)
+    return tiles.transform_kernel_back(made, tile)
 
 
 def widened(x: jax.Array, y: jax.Array, *, geometry: Geometry) -> jax.Array:
@@ -134,7 +134,7 @@ WAYS = {
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
-    "winograd of 4 by 4": by_squares,
+    **{way: partial(by_tiles, tile=tile) for way, tile in tiles.TILES.items()},
     "widened gradient": widened,
 }
 """Name to way."""

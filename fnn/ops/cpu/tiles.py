@@ -1,9 +1,10 @@
 """Winograd along both axes of an image: 4 by 4 outputs of a 3 by 3 window with 36 products instead of 144.
 
-    Y = Aᵀ [(G k Gᵀ) ⊙ (Bᵀ X B)] A        X: 6 × 6 pixels, k: 3 × 3 weights, Y: 4 × 4 outputs
+    Y = Aᵀ [(G k Gᵀ) ⊙ (Bᵀ X B)] A        X: 6 × 6 pixels, k: 3 × 3 weights, Y: a tile of 4 × 4 outputs
 
 With `X` and `k` of many channels, `⊙` is 36 products of matrices: of all tiles' pixels at a point with the point's
-weights. The transforms go along one axis after the other, over whole rows of channels.
+weights. The transforms go along one axis after the other, over whole rows of channels. Smaller tiles, of 4 by 2 or
+2 by 2 outputs, take more products and smaller kernels, and leave less of a small image's last tiles idle.
 
 A kernel turned around (flipped, as the gradient in the input needs it) sees of a tile what the kernel sees of the tile
 turned around. So the tiles' transforms are turned instead, and both directions share one transformed kernel.
@@ -22,12 +23,11 @@ from fnn.ops.cpu.images import pad, row_major
 from fnn.ops.cpu.winograd import combine_along, missing, taps, tiles_of, transforms
 from fnn.ops.geometry import Geometry
 
-OUTPUTS = 4
-"""How many outputs a tile has along each axis."""
-POINTS = (OUTPUTS + 2) ** 2
-"""How many products a tile takes."""
-_OUTPUT, _KERNEL, _INPUT = transforms(OUTPUTS)
-_TURNED_OUTPUT, _TURNED_INPUT = _OUTPUT[::-1], _INPUT[:, ::-1]
+Tile = tuple[int, int]
+"""How many outputs a tile has down and across."""
+
+TILES: dict[str, Tile] = {"winograd of 4 by 4": (4, 4), "winograd of 4 by 2": (4, 2), "winograd of 2 by 2": (2, 2)}
+"""The tiles of each way that has them."""
 
 
 def allows(geometry: Geometry) -> bool:
@@ -36,69 +36,80 @@ def allows(geometry: Geometry) -> bool:
     return plain and geometry.window == (3, 3)
 
 
-def tiles(geometry: Geometry) -> tuple[int, int]:
-    """Returns how many tiles cover the places along each axis."""
-    return tiles_of(geometry, 0, OUTPUTS), tiles_of(geometry, 1, OUTPUTS)
+def points(tile: Tile) -> int:
+    """Returns how many products a tile takes."""
+    return math.prod(outputs + 2 for outputs in tile)
 
 
-def points_of(geometry: Geometry) -> int:
+def points_of(geometry: Geometry, tile: Tile) -> int:
     """Returns how many points there are in the tiles of one image, each a product of vectors."""
-    return POINTS * math.prod(tiles(geometry))
+    return points(tile) * math.prod(_counts(geometry, tile))
 
 
-def transform_input(x: jax.Array, geometry: Geometry, turned: bool = False) -> jax.Array:
+def transform_input(x: jax.Array, geometry: Geometry, tile: Tile, turned: bool = False) -> jax.Array:
     """`Bᵀ X B` of an image's tiles, or of the tiles turned around: `(points, batch · tiles, channels)`."""
-    padding = ((low, high + more) for (low, high), more in zip(geometry.padding, _missing(geometry), strict=True))
-    x = _to_points(pad(x, tuple(padding)), _TURNED_INPUT if turned else _INPUT)
-    return x.reshape(POINTS, -1, x.shape[-1])
+    more = _missing(geometry, tile)
+    x = pad(x, tuple((low, high + m) for (low, high), m in zip(geometry.padding, more, strict=True)))
+    down, across = (transforms(outputs).input for outputs in tile)
+    if turned:
+        down, across = down[:, ::-1], across[:, ::-1]
+    return _to_points(x, tile, down, across)
 
 
-def transform_kernel(kernel: jax.Array) -> jax.Array:
+def transform_kernel(kernel: jax.Array, tile: Tile) -> jax.Array:
     """`G k Gᵀ`: `(points, channels, features)`."""
-    across = row_major(_along(kernel, 1, 1, _KERNEL))
-    return _along(across, 0, 1, _KERNEL).reshape(POINTS, *kernel.shape[-2:])
+    down, across = (transforms(outputs).kernel for outputs in tile)
+    return _along(row_major(_along(kernel, 1, 1, across)), 0, 1, down).reshape(points(tile), *kernel.shape[-2:])
 
 
-def transform_kernel_back(gradients: jax.Array) -> jax.Array:
+def transform_kernel_back(gradients: jax.Array, tile: Tile) -> jax.Array:
     """From the gradients of the transformed kernel, `(points, channels, features)`, to the kernel's."""
-    gradients = gradients.reshape(OUTPUTS + 2, OUTPUTS + 2, *gradients.shape[-2:])
-    return _along(row_major(_along(gradients, 0, 1, _KERNEL.T)), 0, 0, _KERNEL.T)
+    down, across = (transforms(outputs).kernel.T for outputs in tile)
+    gradients = gradients.reshape(tile[1] + 2, tile[0] + 2, *gradients.shape[-2:])
+    return _along(row_major(_along(gradients, 0, 1, across)), 0, 0, down)
 
 
-def transform_output(products: jax.Array, geometry: Geometry, turned: bool = False) -> jax.Array:
+def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned: bool = False) -> jax.Array:
     """Joins the products, `(points, batch · tiles, features)`, to the output, whose tiles may be turned around."""
-    matrix = _TURNED_OUTPUT if turned else _OUTPUT
-    down, across = tiles(geometry)
-    y = products.reshape(OUTPUTS + 2, OUTPUTS + 2, -1, down, across, products.shape[-1])
-    y = _along(row_major(_along(row_major(y), 1, 3, matrix)), 0, 4, matrix)
-    y = y.reshape(-1, down * OUTPUTS, across * OUTPUTS, products.shape[-1])
-    return pad(y, tuple((0, -more) for more in _missing(geometry)))
+    down, across = (transforms(outputs).output for outputs in tile)
+    if turned:
+        down, across = down[::-1], across[::-1]
+    counts, features = _counts(geometry, tile), products.shape[-1]
+    y = row_major(products.reshape(tile[1] + 2, tile[0] + 2, -1, *counts, features))
+    y = _along(row_major(_along(y, 1, 3, down)), 0, 4, across)
+    y = y.reshape(-1, counts[0] * tile[0], counts[1] * tile[1], features)
+    return pad(y, tuple((0, -more) for more in _missing(geometry, tile)))
 
 
-def transform_output_back(y: jax.Array, geometry: Geometry) -> jax.Array:
+def transform_output_back(y: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
     """From an output's gradient to the products': `(points, batch · tiles, features)`."""
-    y = _to_points(row_major(pad(y, tuple((0, more) for more in _missing(geometry)))), _OUTPUT.T)
-    return y.reshape(POINTS, -1, y.shape[-1])
+    down, across = (transforms(outputs).output.T for outputs in tile)
+    return _to_points(row_major(pad(y, tuple((0, more) for more in _missing(geometry, tile)))), tile, down, across)
 
 
-def _missing(geometry: Geometry) -> list[int]:
+def _counts(geometry: Geometry, tile: Tile) -> tuple[int, int]:
+    """Returns how many tiles cover the places down and across."""
+    return tiles_of(geometry, 0, tile[0]), tiles_of(geometry, 1, tile[1])
+
+
+def _missing(geometry: Geometry, tile: Tile) -> tuple[int, int]:
     """`missing` along both axes."""
-    return [missing(geometry, axis, OUTPUTS) for axis in range(2)]
+    return missing(geometry, 0, tile[0]), missing(geometry, 1, tile[1])
 
 
-def _to_points(a: jax.Array, matrix: np.ndarray) -> jax.Array:
-    """Applies `matrix` to the tiles of images, across and then down: these points come first, in this order.
+def _to_points(a: jax.Array, tile: Tile, down: np.ndarray, across: np.ndarray) -> jax.Array:
+    """Applies the matrices to the tiles of images, across and then down: `(points, batch · tiles, channels)`.
 
     What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
     beside each other, and of all rows one such point.
     """
-    width = matrix.shape[1]
-    rows = row_major(combine_along(3, matrix, [jnp.expand_dims(tap, 3) for tap in taps(a, 2, width, OUTPUTS)]))
-    columns = (jnp.moveaxis(tap, 3, 0) for tap in taps(rows, 1, width, OUTPUTS))
-    return row_major(combine_along(1, matrix, [jnp.expand_dims(tap, 1) for tap in columns]))
+    seen = (jnp.expand_dims(tap, 3) for tap in taps(a, 2, across.shape[1], tile[1]))
+    rows = row_major(combine_along(3, across, [*seen]))
+    seen = (jnp.expand_dims(jnp.moveaxis(tap, 3, 0), 1) for tap in taps(rows, 1, down.shape[1], tile[0]))
+    return row_major(combine_along(1, down, [*seen])).reshape(points(tile), -1, a.shape[-1])
 
 
 def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
     """Applies `matrix` along an axis, and puts what it gives at the axis `to`."""
-    points = (lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis]))
-    return combine_along(to, matrix, [jnp.expand_dims(point, to) for point in points])
+    entries = (lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis]))
+    return combine_along(to, matrix, [jnp.expand_dims(entry, to) for entry in entries])

@@ -11,7 +11,7 @@ import jaxlib.version
 from jax import lax
 
 from fnn.ops import xla
-from fnn.ops.cpu import squares, winograd
+from fnn.ops.cpu import tiles, winograd
 from fnn.ops.cpu.alike import as_data, shifts_alike
 from fnn.ops.cpu.images import IN_CACHE, in_rounds, pad, shifts, split_batch
 from fnn.ops.cpu.neighbours import missing_channels, neighbours, widen_geometry
@@ -92,19 +92,21 @@ def by_winograd(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, outputs:
     return in_rounds(some, rounds, x)
 
 
-def by_squares(x: jax.Array, kernel: jax.Array, *, geometry: Geometry, turned: bool = False) -> jax.Array:
-    """Winograd's `F(4, 3)` along both axes of an image, a few images at a time.
+def by_tiles(
+    x: jax.Array, kernel: jax.Array, *, geometry: Geometry, tile: tiles.Tile, turned: bool = False
+) -> jax.Array:
+    """Winograd's `F(·, 3)` along both axes of an image, a few images at a time.
 
     With `turned`, by the kernel flipped and its channels and features exchanged: `(3, 3, features, channels of x)`.
     """
-    matrices = squares.transform_kernel(kernel)
+    matrices = tiles.transform_kernel(kernel, tile)
 
     def some(x: jax.Array) -> jax.Array:
-        points = squares.transform_input(x, geometry, turned)
+        points = tiles.transform_input(x, geometry, tile, turned)
         products = lax.dot_general(points, matrices, (((2,), (2 if turned else 1,)), ((0,), (0,))))
-        return squares.transform_output(products, geometry, turned)
+        return tiles.transform_output(products, geometry, tile, turned)
 
-    each = squares.points_of(geometry) * sum(kernel.shape[-2:]) * x.dtype.itemsize
+    each = tiles.points_of(geometry, tile) * sum(kernel.shape[-2:]) * x.dtype.itemsize
     return in_rounds(some, split_batch(x.shape[0], each, 2 * IN_CACHE), x)
 
 
@@ -181,7 +183,7 @@ WAYS = {
     "shifted": shifted,
     "winograd of 2": partial(by_winograd, outputs=2),
     "winograd of 4": partial(by_winograd, outputs=4),
-    "winograd of 4 by 4": by_squares,
+    **{way: partial(by_tiles, tile=tile) for way, tile in tiles.TILES.items()},
     "widened": widened,
 } | ({"fft": by_fft} if FFT_IS_SAFE else {})
 """Name to way."""

@@ -5,7 +5,7 @@ Along one spatial axis, `m` neighbouring outputs of a window of 3 need `m + 2` p
     y = Aᵀ [(G k) · (Bᵀ x)]        x: m + 2 inputs, k: 3 weights, y: m outputs
 
 Each of the `m + 2` products here is itself a convolution, over the other axes, or a matrix product where there are no
-others. The transforms are sums of whole rows, which memory delivers at full speed. `fnn.ops.cpu.squares` does the same
+others. The transforms are sums of whole rows, which memory delivers at full speed. `fnn.ops.cpu.tiles` does the same
 along two axes.
 
 Reference: Lavin & Gray 2015, arXiv 1509.09308; the matrices by Toom and Cook's construction at the points of
