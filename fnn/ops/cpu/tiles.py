@@ -58,15 +58,12 @@ def transform_input(x: jax.Array, geometry: Geometry, tile: Tile, turned: bool =
 
 def transform_kernel(kernel: jax.Array, tile: Tile) -> jax.Array:
     """`G k Gᵀ`: `(points, channels, features)`."""
-    down, across = (transforms(outputs).kernel for outputs in tile)
-    return _along(row_major(_along(kernel, 1, 1, across)), 0, 1, down).reshape(points(tile), *kernel.shape[-2:])
+    return _multiply(_kernel_matrix(tile), kernel.reshape(-1, *kernel.shape[-2:]))
 
 
 def transform_kernel_back(gradients: jax.Array, tile: Tile) -> jax.Array:
     """From the gradients of the transformed kernel, `(points, channels, features)`, to the kernel's."""
-    down, across = (transforms(outputs).kernel.T for outputs in tile)
-    gradients = gradients.reshape(tile[1] + 2, tile[0] + 2, *gradients.shape[-2:])
-    return _along(row_major(_along(gradients, 0, 1, across)), 0, 0, down)
+    return _multiply(_kernel_matrix(tile).T, gradients).reshape(3, 3, *gradients.shape[-2:])
 
 
 def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned: bool = False) -> jax.Array:
@@ -107,6 +104,18 @@ def _to_points(a: jax.Array, tile: Tile, down: np.ndarray, across: np.ndarray) -
     rows = row_major(combine_along(3, across, [*seen]))
     seen = (jnp.expand_dims(jnp.moveaxis(tap, 3, 0), 1) for tap in taps(rows, 1, down.shape[1], tile[0]))
     return row_major(combine_along(1, down, [*seen])).reshape(points(tile), -1, a.shape[-1])
+
+
+def _kernel_matrix(tile: Tile) -> np.ndarray:
+    """`G k Gᵀ` as one matrix, `(points, weights)`."""
+    down, across = (transforms(outputs).kernel for outputs in tile)
+    return np.einsum("qj,pi->qpij", across, down).reshape(-1, 9)
+
+
+def _multiply(matrix: np.ndarray, a: jax.Array) -> jax.Array:
+    """`(n, k)` times `(k, …)`, the rest of the axes taken as one: a product that XLA has a library for."""
+    product = lax.dot_general(matrix.astype(a.dtype), a.reshape(len(a), -1), (((1,), (0,)), ((), ())))
+    return product.reshape(len(matrix), *a.shape[1:])
 
 
 def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
