@@ -15,7 +15,6 @@ Reference: Lavin & Gray 2015, arXiv 1509.09308, section 4; the matrices are thos
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -100,10 +99,9 @@ def _to_points(a: jax.Array, tile: Tile, down: np.ndarray, across: np.ndarray) -
     What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
     beside each other, and of all rows one such point.
     """
-    seen = (jnp.expand_dims(tap, 3) for tap in taps(a, 2, across.shape[1], tile[1]))
-    rows = row_major(combine_along(3, across, [*seen]))
-    seen = (jnp.expand_dims(jnp.moveaxis(tap, 3, 0), 1) for tap in taps(rows, 1, down.shape[1], tile[0]))
-    return row_major(combine_along(1, down, [*seen])).reshape(points(tile), -1, a.shape[-1])
+    rows = row_major(combine_along(3, across, taps(a, 2, across.shape[1], tile[1])))
+    columns = [lax.transpose(tap, (3, 0, 1, 2, 4)) for tap in taps(rows, 1, down.shape[1], tile[0])]
+    return row_major(combine_along(1, down, columns)).reshape(points(tile), -1, a.shape[-1])
 
 
 def _kernel_matrix(tile: Tile) -> np.ndarray:
@@ -120,5 +118,4 @@ def _multiply(matrix: np.ndarray, a: jax.Array) -> jax.Array:
 
 def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
     """Applies `matrix` along an axis, and puts what it gives at the axis `to`."""
-    entries = (lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis]))
-    return combine_along(to, matrix, [jnp.expand_dims(entry, to) for entry in entries])
+    return combine_along(to, matrix, [lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis])])

@@ -115,7 +115,7 @@ def transform_kernel(kernel: jax.Array, axis: int, outputs: int) -> list[jax.Arr
 
 def transform_kernel_back(gradients: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
     """`Gᵀ`: from the gradients of the transformed kernels, each 1 long on `axis`, to the kernel's, 3 long."""
-    return combine_along(axis, transforms(outputs).kernel.T, gradients)
+    return combine_along(axis, transforms(outputs).kernel.T, [lax.squeeze(g, [axis]) for g in gradients])
 
 
 def pad_input(x: jax.Array, geometry: Geometry, axis: int, outputs: int) -> jax.Array:
@@ -141,7 +141,7 @@ def transform_input(x: jax.Array, axis: int, outputs: int) -> list[jax.Array]:
 def transform_output(products: Sequence[jax.Array], axis: int, outputs: int) -> jax.Array:
     """`Aᵀ`: joins the products to the output, a whole number of tiles along `axis`."""
     along = axis + 2  # after batch and tiles
-    y = combine_along(along, transforms(outputs).output, [jnp.expand_dims(product, along) for product in products])
+    y = combine_along(along, transforms(outputs).output, products)
     return y.reshape(*y.shape[: axis + 1], -1, *y.shape[axis + 3 :])
 
 
@@ -171,12 +171,20 @@ def _weighted_sum(factors: jax.Array, arrays: Sequence[jax.Array]) -> jax.Array:
 
 
 def combine_along(axis: int, matrix: np.ndarray, arrays: Sequence[jax.Array]) -> jax.Array:
-    """The same as one array, its rows along an axis on which the arrays are 1 long.
+    """The same as one array, its rows along a new axis.
 
     One sum, zeros included, compiles faster than its rows and a concatenation.
     """
-    factors = as_data(matrix.T.ravel(), arrays[0].dtype)
-    shape = [len(matrix) if i == axis else 1 for i in range(arrays[0].ndim)]
-    starts = range(0, matrix.size, len(matrix))
-    columns = (lax.slice_in_dim(factors, start, start + len(matrix)).reshape(shape) for start in starts)
-    return functools.reduce(jnp.add, (a * column for column, a in zip(columns, arrays, strict=True)))
+    return _sum_along(as_data(matrix.T.ravel(), arrays[0].dtype), arrays, axis=axis, rows=len(matrix))
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "rows"))  # traced and lowered once for all arrays of one shape
+def _sum_along(factors: jax.Array, arrays: Sequence[jax.Array], *, axis: int, rows: int) -> jax.Array:
+    shape = list(arrays[0].shape)
+    shape.insert(axis, rows)
+    others = [i for i in range(len(shape)) if i != axis]
+    scaled = []
+    for i, a in enumerate(arrays):
+        column = lax.slice_in_dim(factors, i * rows, (i + 1) * rows)
+        scaled.append(lax.mul(lax.broadcast_in_dim(a, shape, others), lax.broadcast_in_dim(column, shape, [axis])))
+    return functools.reduce(lax.add, scaled)
