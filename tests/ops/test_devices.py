@@ -122,8 +122,7 @@ close(jax.jit(gradient)(*spread(x, kernel, bias, scale)), wanted, "spread arrays
 
 
 # No device asks for what another one has, but for sums. (With groups it does: so XLA divides its own convolution.)
-def apart(function, x, *rest):
-    operands = spread(x, *rest)
+def apart(function, *operands):
     compiled = jax.jit(function).lower(*operands).compile()
     text = compiled.as_text()
     assert "all-reduce" in text
@@ -138,11 +137,11 @@ def pooled(x, matrix):
 
 
 of_pooled, matrix = jax.value_and_grad(pooled, (0, 1)), draw(128, 4)
-close(apart(of_pooled, x, matrix), jax.jit(of_pooled)(x, matrix), "pools and product")
+close(apart(of_pooled, *spread(x, matrix)), jax.jit(of_pooled)(x, matrix), "pools and product")
 
 
 # Each way, in rounds.
-from fnn.ops.cpu import costs, kernel_ways, ways
+from fnn.ops.cpu import costs, kernel_ways, tiles, ways
 
 
 def convolved(x, kernel):
@@ -165,7 +164,11 @@ for way in sorted({*ways.WAYS, *kernel_ways.WAYS}):
     got = jax.jit(share(convolved_inside, in_specs=(split, whole), out_specs=(whole, (split, whole))))(x, other)
     close(got, alone, way)
     if way != "fft":  # which XLA does not divide
-        close(apart(jax.value_and_grad(convolved, (0, 1)), x, other), alone, f"{way}, spread")
+        close(apart(jax.value_and_grad(convolved, (0, 1)), *spread(x, other)), alone, f"{way}, spread")
+    if way in tiles.TILES:  # whose kernels are transformed where they lie
+        features = jax.device_put(other, NamedSharding(mesh, P(None, None, None, "data")))
+        placed = jax.device_put(x, NamedSharding(mesh, whole)), features
+        close(apart(jax.value_and_grad(convolved, (0, 1)), *placed), alone, f"{way}, features spread")
 costs.seconds = seconds
 print("all agree")
 '''

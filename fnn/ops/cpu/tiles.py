@@ -111,9 +111,8 @@ def _kernel_matrix(tile: Tile) -> np.ndarray:
 
 
 def _multiply(matrix: np.ndarray, a: jax.Array) -> jax.Array:
-    """`(n, k)` times `(k, …)`, the rest of the axes taken as one: a product that XLA has a library for."""
-    product = lax.dot_general(matrix.astype(a.dtype), a.reshape(len(a), -1), (((1,), (0,)), ((), ())))
-    return product.reshape(len(matrix), *a.shape[1:])
+    """`(n, k)` times `(k, …)`: a product that XLA has a library for, faster than a sum and nothing to compile."""
+    return lax.dot_general(matrix.astype(a.dtype), a, (((1,), (0,)), ((), ())))
 
 
 def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
