@@ -26,6 +26,7 @@ from benchmarks.costs.fit import Prices, Seconds, fit, regret
 from benchmarks.costs.measure import KINDS, compile_ways, measure
 from benchmarks.costs.problems import problem_of, random_problems
 from fnn.ops.cpu import costs
+from fnn.train import keep_memory
 
 _MEASURE = flags.DEFINE_enum(
     "measure",
@@ -101,6 +102,7 @@ def main(_: list[str]) -> None:
     sorts = {sort for _, _, sort in costs.PRICES}
     if not sorts.issuperset(_SORTS.value):
         raise app.UsageError(f"--sorts can name {', '.join(sorted(sorts))}")
+    keep_memory()  # as `fit` does
     measured = [] if _MEASURE.value == "all" else json.loads(TIMES.read_text())
     if _MEASURE.value in ("all", "more"):
         for problem in tqdm(list(random_problems(_PROBLEMS.value, _SEED.value, _SORTS.value)), disable=None):

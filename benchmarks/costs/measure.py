@@ -1,4 +1,4 @@
-"""How long each way to compute a convolution takes here, with memory kept between the calls, as `fit` keeps it."""
+"""How long each way to compute a convolution takes here, compiled as `fit` compiles a step."""
 
 import math
 import statistics
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.ops.cpu import costs, kernel_ways, ways
-from fnn.train.memory import compiler_options, keep_memory
+from fnn.train import compiler_options
 
 KINDS = {"convolution": ways.WAYS, "kernel gradient": kernel_ways.WAYS}
 """The ways of each kind of operation."""
@@ -35,7 +35,6 @@ def compile_ways(
         other = draw(*geometry.window, channels // geometry.groups, features)
     else:
         other = draw(batch, *geometry.places, features)
-    keep_memory()
     programs, compiling = {}, {}
     for name, way in KINDS[kind].items():
         if only is not None and name not in only:

@@ -7,9 +7,9 @@ times by `python -m benchmarks.costs`, which keeps the measurements beside it an
 put the ways into the right order; what machine they were measured on matters little, for all ways slow down together.
 """
 
-import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from fnn.ops.cpu import tiles, winograd
@@ -140,9 +140,9 @@ WORK: dict[str, Callable[[Problem], Work]] = {
     "direct": _work_directly,
     "patches": _work_directly,
     "shifted": _work_shifted,
-    "winograd of 2": lambda problem: _work_by_winograd(problem, 2),
-    "winograd of 4": lambda problem: _work_by_winograd(problem, 4),
-    **{way: functools.partial(_work_by_tiles, tile=tile) for way, tile in tiles.TILES.items()},
+    "winograd of 2": partial(_work_by_winograd, outputs=2),
+    "winograd of 4": partial(_work_by_winograd, outputs=4),
+    **{way: partial(_work_by_tiles, tile=tile) for way, tile in tiles.TILES.items()},
     "widened": _work_of_neighbours,
     "widened gradient": _work_of_neighbours_gradient,
     "fft": _work_by_fft,
