@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from fnn.ops.cpu.images import pad, row_major
-from fnn.ops.cpu.winograd import combine_along, missing, taps, tiles_of, transforms
+from fnn.ops.cpu.winograd import combine_along, contract, missing, taps, tiles_of, transforms
 from fnn.ops.geometry import Geometry
 
 Tile = tuple[int, int]
@@ -52,7 +52,11 @@ def transform_input(x: jax.Array, geometry: Geometry, tile: Tile, turned: bool =
     down, across = (transforms(outputs).input for outputs in tile)
     if turned:
         down, across = down[:, ::-1], across[:, ::-1]
-    return _to_points(x, tile, down, across)
+    # What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
+    # beside each other, and of all rows one such point.
+    rows = row_major(combine_along(3, across, taps(x, 2, tile[1] + 2, tile[1])))
+    columns = taps(lax.transpose(rows, (3, 0, 1, 2, 4)), 2, tile[0] + 2, tile[0])
+    return row_major(combine_along(1, down, columns)).reshape(points(tile), -1, x.shape[-1])
 
 
 def transform_kernel(kernel: jax.Array, tile: Tile) -> jax.Array:
@@ -72,7 +76,7 @@ def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned
         down, across = down[::-1], across[::-1]
     counts, features = _counts(geometry, tile), products.shape[-1]
     y = row_major(products.reshape(tile[1] + 2, tile[0] + 2, -1, *counts, features))
-    y = _along(row_major(_along(y, 1, 3, down)), 0, 4, across)
+    y = contract(0, 4, across, row_major(contract(1, 3, down, y)))
     y = y.reshape(-1, counts[0] * tile[0], counts[1] * tile[1], features)
     return pad(y, tuple((0, -more) for more in _missing(geometry, tile)))
 
@@ -80,7 +84,11 @@ def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned
 def transform_output_back(y: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
     """From an output's gradient to the products': `(points, batch · tiles, features)`."""
     down, across = (transforms(outputs).output.T for outputs in tile)
-    return _to_points(row_major(pad(y, tuple((0, more) for more in _missing(geometry, tile)))), tile, down, across)
+    y = row_major(pad(y, tuple((0, more) for more in _missing(geometry, tile))))
+    (high, wide), features = _counts(geometry, tile), y.shape[-1]
+    rows = row_major(contract(3, 3, across, y.reshape(-1, high * tile[0], wide, tile[1], features)))
+    columns = lax.transpose(rows.reshape(-1, high, tile[0], *rows.shape[2:]), (4, 0, 1, 2, 3, 5))
+    return row_major(contract(3, 1, down, columns)).reshape(points(tile), -1, features)
 
 
 def _counts(geometry: Geometry, tile: Tile) -> tuple[int, int]:
@@ -93,17 +101,6 @@ def _missing(geometry: Geometry, tile: Tile) -> tuple[int, int]:
     return missing(geometry, 0, tile[0]), missing(geometry, 1, tile[1])
 
 
-def _to_points(a: jax.Array, tile: Tile, down: np.ndarray, across: np.ndarray) -> jax.Array:
-    """Applies the matrices to the tiles of images, across and then down: `(points, batch · tiles, channels)`.
-
-    What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
-    beside each other, and of all rows one such point.
-    """
-    rows = row_major(combine_along(3, across, taps(a, 2, across.shape[1], tile[1])))
-    columns = [lax.transpose(tap, (3, 0, 1, 2, 4)) for tap in taps(rows, 1, down.shape[1], tile[0])]
-    return row_major(combine_along(1, down, columns)).reshape(points(tile), -1, a.shape[-1])
-
-
 def _kernel_matrix(tile: Tile) -> np.ndarray:
     """`G k Gᵀ` as one matrix, `(points, weights)`."""
     down, across = (transforms(outputs).kernel for outputs in tile)
@@ -113,8 +110,3 @@ def _kernel_matrix(tile: Tile) -> np.ndarray:
 def _multiply(matrix: np.ndarray, a: jax.Array) -> jax.Array:
     """`(n, k)` times `(k, …)`: a product that XLA has a library for, faster than a sum and nothing to compile."""
     return lax.dot_general(matrix.astype(a.dtype), a, (((1,), (0,)), ((), ())))
-
-
-def _along(a: jax.Array, axis: int, to: int, matrix: np.ndarray) -> jax.Array:
-    """Applies `matrix` along an axis, and puts what it gives at the axis `to`."""
-    return combine_along(to, matrix, [lax.index_in_dim(a, i, axis, keepdims=False) for i in range(a.shape[axis])])

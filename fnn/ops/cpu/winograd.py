@@ -188,3 +188,25 @@ def _sum_along(factors: jax.Array, arrays: Sequence[jax.Array], *, axis: int, ro
         column = lax.slice_in_dim(factors, i * rows, (i + 1) * rows)
         scaled.append(lax.mul(lax.broadcast_in_dim(a, shape, others), lax.broadcast_in_dim(column, shape, [axis])))
     return functools.reduce(lax.add, scaled)
+
+
+def contract(axis: int, to: int, matrix: np.ndarray, a: jax.Array) -> jax.Array:
+    """Applies `matrix` along an axis of an array, and puts what it gives at the axis `to`.
+
+    A reduction, which XLA unrolls to the same sum: a tenth of the operations for its passes to go through.
+    """
+    return _contract(as_data(matrix.ravel(), a.dtype), a, axis=axis, to=to, rows=len(matrix))
+
+
+@functools.partial(jax.jit, static_argnames=("axis", "to", "rows"))  # as `_sum_along`
+def _contract(factors: jax.Array, a: jax.Array, *, axis: int, to: int, rows: int) -> jax.Array:
+    columns = a.shape[axis]
+    matrix = lax.slice_in_dim(factors, 0, rows * columns).reshape(rows, columns)
+    shape = [size for i, size in enumerate(a.shape) if i != axis]
+    shape.insert(to, rows)
+    last = len(shape)  # the axis to add up
+    places = [i for i in range(last) if i != to]
+    places.insert(axis, last)
+    shape.append(columns)
+    scaled = lax.mul(lax.broadcast_in_dim(a, shape, places), lax.broadcast_in_dim(matrix, shape, [to, last]))
+    return lax.reduce(scaled, np.zeros((), a.dtype), lax.add, [last])
