@@ -21,7 +21,22 @@ def as_data(numbers: Sequence[float] | np.ndarray, dtype: DTypeLike) -> jax.Arra
 
     The last one differs from the others, for XLA would write numbers that are all alike into the code.
     """
-    return lax.optimization_barrier(np.array([*numbers, sum(map(abs, numbers)) + 1], dtype))
+    return lax.optimization_barrier(_with_another(numbers, dtype))
+
+
+def with_data(numbers: Sequence[float] | np.ndarray, a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """As `as_data`, and the array that the numbers are for, which is then laid down.
+
+    XLA numbers what a kernel reads in the order in which it meets it, which depends on what else there is, and takes
+    another order for another kernel. What comes out of one barrier it meets in one order.
+    """
+    data, a = lax.optimization_barrier((_with_another(numbers, a.dtype), a))
+    return data, a
+
+
+def _with_another(numbers: Sequence[float] | np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Adds a number that differs from the others."""
+    return np.array([*numbers, sum(map(abs, numbers)) + 1], dtype)
 
 
 def shifts_alike(x: jax.Array, geometry: Geometry) -> list[jax.Array]:

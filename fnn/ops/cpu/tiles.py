@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from fnn.ops.cpu.images import pad, row_major
-from fnn.ops.cpu.winograd import combine_along, contract, missing, taps, tiles_of, transforms
+from fnn.ops.cpu.winograd import combine_taps, contract, missing, tiles_of, transforms
 from fnn.ops.geometry import Geometry
 
 Tile = tuple[int, int]
@@ -54,9 +54,9 @@ def transform_input(x: jax.Array, geometry: Geometry, tile: Tile, turned: bool =
         down, across = down[:, ::-1], across[:, ::-1]
     # What either pass reads again and again is little enough for the second cache: a row's pixels, whose points lie
     # beside each other, and of all rows one such point.
-    rows = row_major(combine_along(3, across, taps(x, 2, tile[1] + 2, tile[1])))
-    columns = taps(lax.transpose(rows, (3, 0, 1, 2, 4)), 2, tile[0] + 2, tile[0])
-    return row_major(combine_along(1, down, columns)).reshape(points(tile), -1, x.shape[-1])
+    rows = row_major(combine_taps(x, across, along=2, step=tile[1], to=3))
+    made = combine_taps(rows, down, along=2, step=tile[0], to=1, order=(3, 0, 1, 2, 4))
+    return row_major(made).reshape(points(tile), -1, x.shape[-1])
 
 
 def transform_kernel(kernel: jax.Array, tile: Tile) -> jax.Array:
@@ -76,7 +76,7 @@ def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned
         down, across = down[::-1], across[::-1]
     counts, features = _counts(geometry, tile), products.shape[-1]
     y = row_major(products.reshape(tile[1] + 2, tile[0] + 2, -1, *counts, features))
-    y = contract(0, 4, across, row_major(contract(1, 3, down, y)))
+    y = contract(row_major(contract(y, down, axis=1, to=3)), across, axis=0, to=4)
     y = y.reshape(-1, counts[0] * tile[0], counts[1] * tile[1], features)
     return pad(y, tuple((0, -more) for more in _missing(geometry, tile)))
 
@@ -86,9 +86,10 @@ def transform_output_back(y: jax.Array, geometry: Geometry, tile: Tile) -> jax.A
     down, across = (transforms(outputs).output.T for outputs in tile)
     y = row_major(pad(y, tuple((0, more) for more in _missing(geometry, tile))))
     (high, wide), features = _counts(geometry, tile), y.shape[-1]
-    rows = row_major(contract(3, 3, across, y.reshape(-1, high * tile[0], wide, tile[1], features)))
-    columns = lax.transpose(rows.reshape(-1, high, tile[0], *rows.shape[2:]), (4, 0, 1, 2, 3, 5))
-    return row_major(contract(3, 1, down, columns)).reshape(points(tile), -1, features)
+    rows = row_major(contract(y.reshape(-1, high * tile[0], wide, tile[1], features), across, axis=3, to=3))
+    columns = rows.reshape(-1, high, tile[0], *rows.shape[2:])
+    made = contract(columns, down, axis=3, to=1, order=(4, 0, 1, 2, 3, 5))
+    return row_major(made).reshape(points(tile), -1, features)
 
 
 def _counts(geometry: Geometry, tile: Tile) -> tuple[int, int]:

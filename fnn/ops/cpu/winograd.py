@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.ops.cpu.alike import as_data
+from fnn.ops.cpu.alike import as_data, with_data
 from fnn.ops.cpu.images import pad
 from fnn.ops.geometry import Geometry
 
@@ -190,12 +190,32 @@ def _sum_along(factors: jax.Array, arrays: Sequence[jax.Array], *, axis: int, ro
     return functools.reduce(lax.add, scaled)
 
 
-def contract(axis: int, to: int, matrix: np.ndarray, a: jax.Array) -> jax.Array:
-    """Applies `matrix` along an axis of an array, and puts what it gives at the axis `to`.
+def combine_taps(
+    a: jax.Array, matrix: np.ndarray, *, along: int, step: int, to: int, order: Sequence[int] | None = None
+) -> jax.Array:
+    """Applies `matrix` to the taps of every tile, and puts what it gives at the axis `to`.
+
+    Args:
+      a: what the tiles are of.
+      matrix: a row for each result, a column for each tap.
+      along: the axis that the tiles lie along.
+      step: how far it is to the next tile.
+      to: the axis of the results.
+      order: how the axes of `a` are to be ordered before, if otherwise than they are.
+    """
+    data, a = with_data(matrix.T.ravel(), a)
+    a = a if order is None else lax.transpose(a, order)
+    return _sum_along(data, taps(a, along, matrix.shape[1], step), axis=to, rows=len(matrix))
+
+
+def contract(a: jax.Array, matrix: np.ndarray, *, axis: int, to: int, order: Sequence[int] | None = None) -> jax.Array:
+    """Applies `matrix` along an axis of an array, and puts what it gives at the axis `to`; `order` as above.
 
     A reduction, which XLA unrolls to the same sum: a tenth of the operations for its passes to go through.
     """
-    return _contract(as_data(matrix.ravel(), a.dtype), a, axis=axis, to=to, rows=len(matrix))
+    data, a = with_data(matrix.ravel(), a)
+    a = a if order is None else lax.transpose(a, order)
+    return _contract(data, a, axis=axis, to=to, rows=len(matrix))
 
 
 @functools.partial(jax.jit, static_argnames=("axis", "to", "rows"))  # as `_sum_along`
