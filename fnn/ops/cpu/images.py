@@ -70,9 +70,13 @@ def split_batch(size: int, bytes_each: int, budget: int) -> int:
 
 
 def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Array) -> jax.Array:
-    """Applies `function` to some images at a time and joins what it gives along the batch."""
+    """Applies `function` to some images at a time and joins what it gives along the batch.
+
+    What goes in and what comes out is laid down. XLA would compute the activation before it once more for each reader,
+    and compile what reads the result anew for the shape of each number of rounds.
+    """
     if rounds == 1:
-        return function(*arrays)
+        return row_major(function(*map(row_major, arrays)))
     function, part, stacks = _round(function, rounds, arrays)
     # Every entry is written over. XLA would share an array of zeros among loops, and copy it for each.
     start = jnp.broadcast_to(stacks[0].ravel()[0], (rounds, *part.shape)).astype(part.dtype)
@@ -82,13 +86,13 @@ def in_rounds(function: Callable[..., jax.Array], rounds: int, *arrays: jax.Arra
         return lax.dynamic_update_index_in_dim(made, function(*slices), i, 0, allow_negative_indices=False)
 
     made = lax.fori_loop(0, rounds, body, start)
-    return made.reshape(-1, *part.shape[1:])[: arrays[0].shape[0]]
+    return row_major(made.reshape(-1, *part.shape[1:])[: arrays[0].shape[0]])
 
 
 def summed_in_rounds(function: Callable[..., list[jax.Array]], rounds: int, *arrays: jax.Array) -> list[jax.Array]:
     """Applies `function`, a sum over images, to some images at a time and adds up what it gives."""
     if rounds == 1:
-        return function(*arrays)
+        return function(*map(row_major, arrays))
     function, shapes, stacks = _round(function, rounds, arrays)
     # Inside `shard_map`, the loop's start must vary over the devices as what is added to it does.
     varying = tuple(frozenset().union(*(jax.typeof(a).mat.varying for a in arrays)))
