@@ -17,6 +17,7 @@ from quick import AS_USERS_DO
 from fnn import ops
 from fnn.ops import xla
 from fnn.ops.cpu import costs, kernel_ways, ways
+from fnn.ops.cpu.images import in_rounds
 
 REALISTIC = [
     Problem(geometry_of((32, 32), (3, 3), padding=1), 64, 64, 64),
@@ -266,8 +267,40 @@ def test_what_differs_in_numbers_only_is_compiled_once(module: Any, way: str) ->
     x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
     function = partial(module.WAYS[way], geometry=geometry_of((8, 8), (3, 3), padding=1))
     text = jax.jit(function).lower(x, kernel if module is ways else x).compile().as_text()
-    assert text is not None
-    codes = re.findall(r"^%fused_computation[\w.]* \(.*?^\}", text, re.MULTILINE | re.DOTALL)
+    codes = codes_of(text)
     assert len(codes) >= 9
-    nameless = {re.sub(r", metadata=\{[^}]*\}|%[\w.-]+|[\w.]+(?=: )", "", code) for code in codes}
-    assert len(nameless) <= 7
+    assert len(set(codes)) <= 7
+
+
+def test_a_transform_is_compiled_once_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    # XLA numbers what a kernel reads in the order in which it comes upon it, which differs between layers.
+    monkeypatch.setattr(costs, "seconds", lambda _kind, way, _problem: float(way != "winograd of 4 by 4"))
+    convolve = partial(ops.convolve, strides=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1))
+
+    def blocks(kernels: Any, x: Any) -> Any:
+        for kernel in kernels:
+            inside = jnp.maximum(convolve(x, kernel), 0)
+            x = jnp.maximum(x + convolve(inside, kernel), 0)
+        return jnp.sum(x)
+
+    x, kernels = jnp.ones((4, 8, 8, 16)), [jnp.full((3, 3, 16, 16), i + 0.5) for i in range(3)]
+    text = jax.jit(jax.grad(blocks, argnums=(0, 1))).lower(kernels, x).compile().as_text()
+    transforms = {code for code in codes_of(text) if re.search(r"-> f32\[(\d+,){4,5}16\]", code)}
+    assert len(transforms) >= 5
+    without_order = {tuple(sorted(re.sub(r"parameter\(\d+\)", "", code).splitlines()[1:])) for code in transforms}
+    assert len(transforms) == len(without_order)
+
+
+def test_what_reads_a_result_is_compiled_once_whatever_the_rounds() -> None:
+    def both(x: Any) -> list[Any]:
+        return [jnp.sin(in_rounds(jnp.exp, rounds, x)) for rounds in (1, 2, 4)]
+
+    text = jax.jit(both).lower(jnp.ones((8, 4, 16))).compile(AS_USERS_DO).as_text()
+    assert len({code for code in codes_of(text, "[^ ]*computation") if "sine(" in code}) == 1
+
+
+def codes_of(text: str | None, name: str = "fused_computation") -> list[str]:
+    """Returns what XLA compiled to kernels, without the names that tell two of the same code apart."""
+    assert text is not None
+    codes = re.findall(rf"^%{name}[\w.]* \(.*?^\}}", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(r", metadata=\{[^}]*\}|%[\w.-]+|[\w.]+(?=: )", "", code) for code in codes]
