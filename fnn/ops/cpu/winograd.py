@@ -211,7 +211,7 @@ def combine_taps(
 def contract(a: jax.Array, matrix: np.ndarray, *, axis: int, to: int, order: Sequence[int] | None = None) -> jax.Array:
     """Applies `matrix` along an axis of an array, and puts what it gives at the axis `to`; `order` as above.
 
-    A reduction, which XLA unrolls to the same sum: a tenth of the operations for its passes to go through.
+    A reduction, which XLA unrolls to the same sum: a sixth of the operations for its passes to go through.
     """
     data, a = with_data(matrix.ravel(), a)
     a = a if order is None else lax.transpose(a, order)
