@@ -25,7 +25,7 @@ def as_data(numbers: Sequence[float] | np.ndarray, dtype: DTypeLike) -> jax.Arra
 
 
 def with_data(numbers: Sequence[float] | np.ndarray, a: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """As `as_data`, and the array that the numbers are for, which is then laid down.
+    """As `as_data`, together with the array that the numbers are for.
 
     XLA numbers what a kernel reads in the order in which it meets it, which depends on what else there is, and takes
     another order for another kernel. What comes out of one barrier it meets in one order.

@@ -82,7 +82,7 @@ def transform_output(products: jax.Array, geometry: Geometry, tile: Tile, turned
 
 
 def transform_output_back(y: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
-    """From an output's gradient to the products': `(points, batch · tiles, features)`."""
+    """From an output's gradient, whose tiles do not overlap, to the products': `(points, batch · tiles, features)`."""
     down, across = (transforms(outputs).output.T for outputs in tile)
     y = row_major(pad(y, tuple((0, more) for more in _missing(geometry, tile))))
     (high, wide), features = _counts(geometry, tile), y.shape[-1]
